@@ -1,0 +1,33 @@
+# From a clean clone with Python 3.11 and a package index: `make demo`, `make test`.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: demo test check test-kubeedge clean
+
+demo: $(VENV)/.installed
+	$(BIN)/python examples/incremental_mobilenetv2/demo.py
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Needs KubeEdge Sedna's own library: make test-kubeedge SEDNA_LIB=/path/to/sedna/lib
+test-kubeedge: $(VENV)/.installed
+	test -d "$(SEDNA_LIB)/sedna" || { echo "SEDNA_LIB must name the lib directory of a KubeEdge Sedna checkout"; exit 2; }
+	$(BIN)/pip install --quiet -e '.[kubeedge]'
+	SEDNA_LIB="$(SEDNA_LIB)" $(BIN)/python -m pytest tests/testing
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=23.1'
+	$(BIN)/python -m pip install --quiet -e '.[all,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo-run

@@ -1,0 +1,49 @@
+"""The `sedna-tinyms` command: one module a command, imported when it is asked for.
+
+A command module has `configure(parser)`, which declares its arguments, and `run(arguments)`,
+which returns the exit code. `--help` of the whole imports none of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from sedna_tinyms import __version__
+from sedna_tinyms.errors import SednaTinyMSError
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "run": "run an incremental-learning job on this machine",
+    "validate": "check a job YAML against Sedna's schema",
+    "status": "show where a job stands",
+    "exec": "run a worker script with the TINYMS backend in place",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code (see `sedna_tinyms.errors`)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    overview = argparse.ArgumentParser(
+        prog="sedna-tinyms",
+        description="Incremental-learning jobs of KubeEdge Sedna, on one machine.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="commands:\n" + "\n".join(f"  {name:10} {what}" for name, what in COMMANDS.items()),
+    )
+    overview.add_argument("--version", action="version", version=f"sedna-tinyms {__version__}")
+    overview.add_argument("command", choices=COMMANDS, metavar="COMMAND")
+    name = overview.parse_args(arguments[:1]).command
+
+    command = importlib.import_module(f"sedna_tinyms.cli.{name}_command")
+    parser = argparse.ArgumentParser(prog=f"sedna-tinyms {name}", description=COMMANDS[name])
+    command.configure(parser)
+    try:
+        return int(command.run(parser.parse_args(arguments[1:])))
+    except SednaTinyMSError as error:
+        print(f"sedna-tinyms {name}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130

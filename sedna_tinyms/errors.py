@@ -1,0 +1,199 @@
+"""Every error that sedna-tinyms raises on purpose.
+
+::
+
+    SednaTinyMSError ............. exit code 1
+    ├── UsageError ............... 2   the command line cannot be carried out
+    ├── JobSpecError ............. 3   the job YAML is not one that Sedna would accept
+    ├── DatasetError ............. 4   a dataset file, one of its lines, or a picture is unusable
+    ├── ModelFileError ........... 5   a model file is missing, unreadable or broken
+    │   └── ForeignModelError .... 5   it is readable, but belongs to another network
+    ├── MetricsError ............. 6   an evaluation gave what no controller can compare
+    ├── WorkerLibraryError ....... 7   `sedna` is missing, or is the unrelated package of that name
+    ├── MissingExtraError ........ 8   an optional part is not installed
+    ├── DeviceError .............. 9   the device asked for cannot be had
+    ├── WorkerError .............. 10  a worker process failed
+    ├── EndpointError ............ 11  the worker-facing address cannot be opened or reached
+    ├── ConfigurationError ....... 12  a setting or an argument is out of its range
+    └── StorageError ............. 13  a file could not be written, or a directory is in use
+
+Ctrl-C ends a command with 130 and SIGTERM with 143, as in a shell.
+
+A message names the value at fault, where it came from, and what to do about it. Where several
+things are wrong, they are collected first and raised together: see `Problems`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+__all__ = [
+    "ConfigurationError",
+    "DatasetError",
+    "DeviceError",
+    "EndpointError",
+    "ForeignModelError",
+    "JobSpecError",
+    "MetricsError",
+    "MissingExtraError",
+    "ModelFileError",
+    "Problems",
+    "SednaTinyMSError",
+    "StorageError",
+    "UsageError",
+    "WorkerError",
+    "WorkerLibraryError",
+    "did_you_mean",
+    "extra",
+]
+
+
+class SednaTinyMSError(Exception):
+    """Base of every error raised on purpose; `exit_code` is what a command ends with."""
+
+    exit_code = 1
+
+
+class UsageError(SednaTinyMSError):
+    """The command line cannot be carried out."""
+
+    exit_code = 2
+
+
+class JobSpecError(SednaTinyMSError):
+    """The job YAML is not one that Sedna would accept."""
+
+    exit_code = 3
+
+
+class DatasetError(SednaTinyMSError):
+    """A dataset file, one of its lines, or a picture is unusable."""
+
+    exit_code = 4
+
+
+class ModelFileError(SednaTinyMSError):
+    """A model file is missing, unreadable or broken."""
+
+    exit_code = 5
+
+
+class ForeignModelError(ModelFileError):
+    """A model file is readable, but belongs to another network or other classes."""
+
+
+class MetricsError(SednaTinyMSError):
+    """An evaluation gave metrics that no controller can compare."""
+
+    exit_code = 6
+
+
+class WorkerLibraryError(SednaTinyMSError):
+    """`sedna` cannot be imported, or is the unrelated package of the same name."""
+
+    exit_code = 7
+
+
+class MissingExtraError(SednaTinyMSError, ImportError):
+    """An optional part is not installed; the message holds the pip line that brings it."""
+
+    exit_code = 8
+
+
+class DeviceError(SednaTinyMSError):
+    """The device asked for cannot be had on this machine with this MindSpore."""
+
+    exit_code = 9
+
+
+class WorkerError(SednaTinyMSError):
+    """A worker process failed."""
+
+    exit_code = 10
+
+
+class EndpointError(SednaTinyMSError):
+    """The address that workers report to cannot be opened or reached."""
+
+    exit_code = 11
+
+
+class ConfigurationError(SednaTinyMSError, ValueError):
+    """A setting or an argument is out of its range."""
+
+    exit_code = 12
+
+
+class StorageError(SednaTinyMSError):
+    """A file could not be written, or a directory is in use by another run."""
+
+    exit_code = 13
+
+
+def did_you_mean(name: str, valid: Iterable[str]) -> str:
+    """Return ``" (did you mean 'x'?)"`` for the nearest valid name, or an empty string."""
+    match = difflib.get_close_matches(str(name), [str(v) for v in valid], n=1)
+    return f" (did you mean {match[0]!r}?)" if match else ""
+
+
+class Problems:
+    """Collects what is wrong, to say all of it at once.
+
+    Examples
+    --------
+    >>> problems = Problems()
+    >>> problems.add("epochs is -1; it must be at least 1")
+    >>> problems.raise_as(ConfigurationError, "the estimator cannot be built")
+    Traceback (most recent call last):
+    ...
+    sedna_tinyms.errors.ConfigurationError: the estimator cannot be built:
+      epochs is -1; it must be at least 1
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def add(self, line: str) -> None:
+        """Note one problem."""
+        self.lines.append(line)
+
+    def __bool__(self) -> bool:
+        return bool(self.lines)
+
+    def raise_as(self, kind: type[SednaTinyMSError], heading: str, *, most: int = 20) -> None:
+        """Raise `kind` with every problem noted so far (the first `most`); nothing if none."""
+        if not self.lines:
+            return
+        shown = self.lines[:most]
+        if len(self.lines) > most:
+            shown.append(f"... and {len(self.lines) - most} more")
+        raise kind(f"{heading}:\n" + "\n".join(f"  {line}" for line in shown))
+
+
+@contextmanager
+def extra(name: str, purpose: str) -> Iterator[None]:
+    """Turn an ImportError inside the block into one that names the extra to install.
+
+    Parameters
+    ----------
+    name : str
+        The extra, as in ``pip install 'sedna-tinyms[name]'``.
+    purpose : str
+        What needs it, as the subject of a sentence: ``"reading .safetensors files"``.
+
+    Raises
+    ------
+    MissingExtraError
+        If an import inside the block fails.
+    """
+    try:
+        yield
+    except MissingExtraError:
+        raise
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{purpose} needs {error.name or error}, which is not installed: "
+            f"pip install 'sedna-tinyms[{name}]'"
+        ) from error
