@@ -1,0 +1,104 @@
+"""Writes a file whole or not at all.
+
+The content goes to a temporary name in the target's own directory, reaches the disk (fsync), and
+takes the target's name in one rename; then the directory entry reaches the disk too. A reader, or
+a restart after a power cut, finds the old file or the new one, never a part of either. The
+temporary name starts with a dot and ends in ``.partial`` plus the target's suffix, because some
+writers choose their format by it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sedna_tinyms.errors import StorageError
+
+__all__ = ["copy_file", "write_file", "write_json", "write_text"]
+
+READABLE_BY_ALL = 0o644
+"""Another user's container reads what a worker wrote; MindSpore alone would leave 0400."""
+
+
+@contextmanager
+def write_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside `path` to write to, and put it in place at the end.
+
+    Parameters
+    ----------
+    path : path
+        The file to create or replace. Missing parent directories are created.
+
+    Yields
+    ------
+    Path
+        An existing empty file in the same directory; write to it, or replace it.
+
+    Raises
+    ------
+    StorageError
+        If the directory cannot be written, the disk is full, or `path` is a directory.
+        The old file is then untouched and nothing new is left behind.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise StorageError(
+            f"cannot write the file {target}: a directory of that name is in its place; "
+            "remove it, or choose another name"
+        )
+    temporary: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{target.stem}.", suffix=f".partial{target.suffix}", dir=target.parent
+        )
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        temporary.chmod(READABLE_BY_ALL)
+        _flush(temporary)
+        temporary.replace(target)
+        _flush(target.parent)
+    except OSError as error:
+        raise StorageError(f"cannot write {target}: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all; errors as `write_file`."""
+    with write_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write `value` as indented JSON, whole or not at all; errors as `write_file`.
+
+    Raises
+    ------
+    ValueError
+        If `value` holds NaN or infinity, which JSON has no word for.
+    """
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def copy_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """Copy the content of `source` to `target`, whole or not at all; errors as `write_file`."""
+    with write_file(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file's content, or a directory's entries, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

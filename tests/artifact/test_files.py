@@ -1,0 +1,91 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sedna_tinyms.artifact.files import copy_file, write_file, write_json, write_text
+from sedna_tinyms.errors import StorageError
+
+
+def test_the_file_is_whole_readable_by_all_and_alone(tmp_path):
+    write_text(tmp_path / "new" / "a.txt", "one")
+    write_text(tmp_path / "new" / "a.txt", "two")
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["a.txt"]
+    assert (tmp_path / "new" / "a.txt").read_text() == "two"
+    assert (tmp_path / "new" / "a.txt").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
+    write_text(tmp_path / "a.txt", "old")
+    with pytest.raises(RuntimeError, match="half way"), write_file(tmp_path / "a.txt") as temporary:
+        temporary.write_text("ne")
+        raise RuntimeError("half way")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_a_writer_may_replace_the_temporary_file(tmp_path):
+    # MindSpore's save_checkpoint removes the file first and writes it with mode 0400.
+    with write_file(tmp_path / "model.ckpt") as temporary:
+        assert temporary.suffix == ".ckpt"
+        temporary.unlink()
+        temporary.write_text("weights")
+        temporary.chmod(0o400)
+    assert (tmp_path / "model.ckpt").read_text() == "weights"
+    assert (tmp_path / "model.ckpt").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_directory_in_the_files_place_is_named(tmp_path):
+    (tmp_path / "model.ckpt").mkdir()
+    with pytest.raises(StorageError, match=r"model\.ckpt: a directory of that name"):
+        write_text(tmp_path / "model.ckpt", "x")
+
+
+def test_a_parent_that_is_a_file_is_a_storage_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot write"):
+        write_text(tmp_path / "file" / "a.txt", "x")
+
+
+def test_json_has_no_nan(tmp_path):
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "a.json", {"loss": float("nan")})
+    assert not (tmp_path / "a.json").exists()
+    write_json(tmp_path / "a.json", {"loss": 0.5})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"loss": 0.5}
+
+
+def test_a_copy_of_a_missing_file_leaves_the_target(tmp_path):
+    write_text(tmp_path / "to", "old")
+    with pytest.raises(StorageError, match="No such file"):
+        copy_file(tmp_path / "from", tmp_path / "to")
+    assert (tmp_path / "to").read_text() == "old"
+
+
+WRITER = """
+import sys, itertools
+from sedna_tinyms.artifact.files import write_text
+for i in itertools.count():
+    write_text(sys.argv[1], f"{i % 10}" * 200_000)
+    if i == 3:
+        print("started", flush=True)
+"""
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_a_kill_at_any_moment_leaves_one_whole_version(tmp_path, attempt):
+    target = Path(tmp_path / "a.txt")
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(target)], stdout=subprocess.PIPE
+    ) as writer:
+        writer.stdout.readline()
+        for _ in range(attempt * 50):  # a different moment each time
+            target.read_bytes()
+        os.kill(writer.pid, signal.SIGKILL)
+    content = target.read_text()
+    assert len(content) == 200_000
+    assert len(set(content)) == 1
