@@ -66,7 +66,7 @@ def write_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.replace(target)
         _flush(target.parent)
     except OSError as error:
-        raise StorageError(f"cannot write {target}: {error.strerror or error}") from error
+        raise StorageError(f"cannot write {target}: {error}") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)

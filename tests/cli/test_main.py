@@ -1,0 +1,35 @@
+import subprocess
+import sys
+
+from sedna_tinyms.cli import COMMANDS
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "sedna_tinyms", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_names_every_command_and_imports_nothing_heavy():
+    answer = command("--help")
+    assert answer.returncode == 0
+    assert all(name in answer.stdout for name in COMMANDS)
+    imported = {line.rsplit("|", 1)[-1].strip() for line in answer.stderr.splitlines()}
+    assert not imported & {"mindspore", "numpy", "rich", "requests", "yaml", "PIL", "fsspec"}
+
+
+def test_each_command_explains_itself_without_mindspore():
+    for name in COMMANDS:
+        answer = command(name, "--help")
+        assert answer.returncode == 0, answer.stderr
+        assert f"sedna-tinyms {name}" in answer.stdout
+        assert " mindspore\n" not in answer.stderr
+
+
+def test_an_unknown_command_is_a_usage_error():
+    answer = command("rum")
+    assert answer.returncode == 2
+    assert "run" in answer.stderr
