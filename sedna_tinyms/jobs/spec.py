@@ -1,0 +1,183 @@
+"""What a job YAML says, as plain values: the ones that `load_job` returns.
+
+Names follow Sedna's resources (group ``sedna.io``, version ``v1alpha1``) in Python's spelling:
+``spec.trainSpec.template`` is `IncrementalLearningSpec.train_template`. Urls stay the host paths
+that the YAML holds; `sedna_tinyms.jobs.paths` maps them below ``--root``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from sedna_tinyms.jobs.findings import Finding
+
+__all__ = [
+    "Condition",
+    "Dataset",
+    "DeployModel",
+    "HardExampleMining",
+    "IncrementalLearningSpec",
+    "Job",
+    "ModelResource",
+    "Timer",
+    "Trigger",
+    "WorkerTemplate",
+]
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A ``kind: Dataset`` document; `line` is where its url stands in the YAML."""
+
+    name: str
+    url: str
+    format: str
+    node_name: str
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class ModelResource:
+    """A ``kind: Model`` document; `line` is where its url stands in the YAML."""
+
+    name: str
+    url: str
+    format: str
+    device_soc_versions: tuple[str, ...] = ()
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class Timer:
+    """The hours in which a trigger may fire: ``HH:MM``, both ends included."""
+
+    start: str
+    end: str
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A comparison of one metric (``name`` or ``name[i]``) with a threshold."""
+
+    operator: str
+    threshold: float
+    metric: str
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """A condition and, where given, the hours in which it may hold."""
+
+    condition: Condition
+    timer: Timer | None = None
+    check_period_seconds: int | None = None
+
+
+@dataclass(frozen=True)
+class HardExampleMining:
+    """The filter that an inference worker applies, with its parameters as the texts they are."""
+
+    name: str
+    parameters: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class DeployModel:
+    """The model resource being served, and whether it is swapped without a restart."""
+
+    name: str
+    hot_update_enabled: bool = False
+    poll_period_seconds: int = 60
+
+
+@dataclass(frozen=True)
+class WorkerTemplate:
+    """What of a pod template has a meaning for a process: the first container and its limits.
+
+    Attributes
+    ----------
+    limits : mapping
+        ``resources.limits`` of the container, as written (``{"memory": "2Gi"}``).
+    active_deadline_seconds : int or None
+        Kubernetes' time limit for the whole worker.
+    termination_grace_period_seconds : int
+        How long a worker may take between being asked to end and being killed.
+    line : int
+        Where the container starts in the YAML.
+    """
+
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = NOTHING
+    image: str = ""
+    working_dir: str | None = None
+    limits: Mapping[str, str] = NOTHING
+    active_deadline_seconds: int | None = None
+    termination_grace_period_seconds: int = 30
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class IncrementalLearningSpec:
+    """The ``spec`` of an IncrementalLearningJob; models and the dataset are held by name."""
+
+    dataset_name: str
+    train_prob: float
+    initial_model: str
+    train_template: WorkerTemplate
+    train_trigger: Trigger
+    eval_template: WorkerTemplate
+    initial_eval_model: str | None
+    deploy_model: DeployModel
+    deploy_trigger: Trigger
+    hard_example_mining: HardExampleMining
+    inference_template: WorkerTemplate
+    output_dir: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """One IncrementalLearningJob with the Dataset and Models that it names.
+
+    Attributes
+    ----------
+    models : mapping
+        Every Model of the file by name, also those that the job does not use.
+    source : pathlib.Path
+        The YAML file.
+    manifest : mapping
+        The job's document as plain data, as ``kubectl get -o json`` would begin: what
+        ``status.json`` repeats beside the status.
+    findings : tuple of Finding
+        Warnings and notes: what the YAML says that a cluster or this machine treats otherwise
+        than one would think.
+    """
+
+    name: str
+    namespace: str
+    dataset: Dataset
+    models: Mapping[str, ModelResource]
+    spec: IncrementalLearningSpec
+    source: Path
+    manifest: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
+    findings: tuple[Finding, ...] = field(default=(), compare=False)
+
+    @property
+    def initial_model(self) -> ModelResource:
+        """The base of the first round's training."""
+        return self.models[self.spec.initial_model]
+
+    @property
+    def deploy_model(self) -> ModelResource:
+        """The model being served."""
+        return self.models[self.spec.deploy_model.name]
+
+    @property
+    def eval_model(self) -> ModelResource:
+        """What a new model is compared with: initialEvalModel if given, else the deploy model."""
+        return self.models[self.spec.initial_eval_model or self.spec.deploy_model.name]
