@@ -1,0 +1,132 @@
+import json
+import socket
+from contextlib import closing
+from http.client import HTTPConnection
+from queue import SimpleQueue
+
+import pytest
+
+from sedna_tinyms.errors import EndpointError
+from sedna_tinyms.jobs.endpoint import BODY_LIMIT, Endpoint, Refusal, Report
+
+RESULTS = [{"format": "ckpt", "url": "/out/train/1/m.ckpt", "metrics": {"accuracy": [0.5]}}]
+
+
+def body(name="train-worker-abcde", **fields):
+    return {
+        "name": name,
+        "namespace": "default",
+        "ownerName": "job",
+        "ownerKind": "incrementallearningjob",
+        "kind": "train",
+        "status": "completed",
+        "results": RESULTS,
+    } | fields
+
+
+@pytest.fixture
+def delivered():
+    return SimpleQueue()
+
+
+@pytest.fixture
+def endpoint(delivered):
+    with Endpoint(delivered.put) as endpoint:
+        yield endpoint
+
+
+def post(endpoint, content, name="train-worker-abcde", path=None):
+    data = content if isinstance(content, bytes) else json.dumps(content).encode()
+    client = HTTPConnection(endpoint.url.removeprefix("http://"), timeout=5)
+    with closing(client):
+        client.request("POST", path or f"/sedna/workers/{name}/info", body=data)
+        response = client.getresponse()
+        return response.status, json.load(response)
+
+
+def test_a_report_is_delivered_before_it_is_answered(endpoint, delivered):
+    assert post(endpoint, body()) == (200, {"Status": 200, "Message": "OK"})
+    assert delivered.get_nowait() == Report(
+        "train-worker-abcde", "train", "completed", tuple(RESULTS), "job"
+    )
+
+
+def test_a_deploy_report_has_neither_results_nor_owner_info(endpoint, delivered):
+    content = body(kind="deploy")
+    del content["results"]
+    assert post(endpoint, content)[0] == 200
+    assert delivered.get_nowait().results == ()
+
+
+@pytest.mark.parametrize("unknown", [{"ownerKind": "strangejob"}, {"kind": "dance"}, {"more": 1}])
+def test_what_it_does_not_know_is_answered_with_200(endpoint, unknown):
+    assert post(endpoint, body(**unknown))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"{not json", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"[]", "not an object"),
+        (body(name="train-worker-zzzzz"), "'train-worker-zzzzz' is not the path's"),
+        ({"kind": "train"}, "None is not the path's"),
+        (body(kind=3), "kind is 3, not a text"),
+        (body(results="soup"), "results is 'soup', not a list of objects"),
+        (body(results=[1]), "not a list of objects"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_400_and_noted(endpoint, delivered, content, reason):
+    status, answer = post(endpoint, content)
+    assert (status, answer["Status"]) == (400, 400)
+    assert reason in answer["Message"]
+    refusal = delivered.get_nowait()
+    assert refusal == Refusal("train-worker-abcde", answer["Message"])
+
+
+def test_a_report_beyond_the_limit_is_refused_unread(endpoint, delivered):
+    with socket.create_connection(endpoint.url.removeprefix("http://").split(":")) as client:
+        client.sendall(
+            b"POST /sedna/workers/w/info HTTP/1.1\r\nHost: x\r\n"
+            b"Content-Length: %d\r\n\r\n" % (BODY_LIMIT + 1)
+        )
+        assert client.recv(4096).startswith(b"HTTP/1.1 413 ")
+    assert "1048577" in delivered.get(timeout=5).reason
+
+
+def test_a_report_without_a_length_is_refused(endpoint, delivered):
+    with socket.create_connection(endpoint.url.removeprefix("http://").split(":")) as client:
+        client.sendall(b"POST /sedna/workers/w/info HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.1 411 ")
+    assert isinstance(delivered.get(timeout=5), Refusal)
+
+
+@pytest.mark.parametrize("path", ["/", "/sedna/workers//info", "/sedna/workers/a/b/info"])
+def test_other_addresses_do_not_exist(endpoint, path):
+    status, answer = post(endpoint, body(), path=path)
+    assert status == 404
+    assert "/sedna/workers/<name>/info" in answer["Message"]
+
+
+def test_a_client_that_hangs_up_halfway_disturbs_nobody(endpoint, delivered, capfd):
+    with socket.create_connection(endpoint.url.removeprefix("http://").split(":")) as client:
+        client.sendall(b"POST /sedna/workers/w/info HTTP/1.1\r\nContent-Length: 99\r\n\r\n{")
+    assert post(endpoint, body())[0] == 200
+    assert capfd.readouterr().err == ""
+
+
+def test_it_listens_on_loopback_only_and_frees_the_port_at_the_end():
+    with Endpoint(lambda _: None) as endpoint:
+        host, port = endpoint.url.removeprefix("http://").split(":")
+        assert host == "127.0.0.1"
+        with pytest.raises(EndpointError, match=f"127.0.0.1:{port}.*--port"):
+            Endpoint(lambda _: None, port=int(port))
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((host, int(port)), timeout=5)
+
+
+def test_a_port_beyond_the_range_is_an_error_too():
+    with pytest.raises(EndpointError, match="70000"):
+        Endpoint(lambda _: None, port=70000)
