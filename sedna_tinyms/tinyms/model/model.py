@@ -1,0 +1,194 @@
+"""`Model`: a network with everything needed to train, evaluate, use and store it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import mindspore
+from mindspore import Parameter, Tensor, nn
+
+from sedna_tinyms.artifact.files import copy_file
+from sedna_tinyms.errors import ConfigurationError, ModelFileError, Problems, did_you_mean
+from sedna_tinyms.tinyms.model.weights import load_weights, save_weights
+
+__all__ = ["Model", "load"]
+
+logger = logging.getLogger(__name__)
+
+COMPILE_OPTIONS = ("loss_scale_manager", "keep_batchnorm_fp32", "boost_config_dict", "acc_level")
+EXPORT_SUFFIXES = {"MINDIR": ".mindir", "ONNX": ".onnx", "AIR": ".air"}
+
+
+class Model(mindspore.Model):  # type: ignore[misc]
+    """A network that is compiled with loss, optimizer and metrics, then trained and used.
+
+    `train`, `eval`, `fit`, `build` and `predict` are MindSpore's; `predict` works without
+    `compile`.
+
+    Parameters
+    ----------
+    network : Cell
+        The network.
+
+    Attributes
+    ----------
+    network : Cell
+        The network as given.
+    """
+
+    def __init__(self, network: nn.Cell) -> None:
+        if not isinstance(network, nn.Cell):
+            raise ConfigurationError(
+                f"Model takes a network (a mindspore.nn.Cell), not {type(network).__name__}"
+            )
+        super().__init__(network)
+        self.network = network
+
+    def compile(
+        self,
+        loss_fn: nn.Cell | None = None,
+        optimizer: nn.Cell | None = None,
+        metrics: dict[str, Any] | set[str] | None = None,
+        eval_network: nn.Cell | None = None,
+        amp_level: str = "O0",
+        **kwargs: Any,
+    ) -> None:
+        """Set what training and evaluation use; may be called again.
+
+        Parameters
+        ----------
+        loss_fn : Cell, optional
+            Without one, the network must compute its loss.
+        optimizer : Optimizer, optional
+            Without one, a training step changes nothing.
+        metrics : dict or set of str, optional
+            Metrics by name, or names that MindSpore knows.
+        eval_network : Cell, optional
+            Network for evaluation; built from the network and `loss_fn` by default.
+        amp_level : {"O0", "O1", "O2", "O3", "auto"}
+            Mixed precision.
+        **kwargs
+            `loss_scale_manager`, `keep_batchnorm_fp32`, `boost_config_dict`, `acc_level`.
+
+        Raises
+        ------
+        ConfigurationError
+            If a keyword is unknown.
+        """
+        problems = Problems()
+        for name in kwargs:
+            if name not in COMPILE_OPTIONS:
+                problems.add(f"unknown keyword {name!r}{did_you_mean(name, COMPILE_OPTIONS)}")
+        problems.raise_as(
+            ConfigurationError,
+            f"the model cannot be compiled (further keywords: {', '.join(COMPILE_OPTIONS)})",
+        )
+        super().__init__(
+            self.network, loss_fn, optimizer, metrics, eval_network, amp_level=amp_level, **kwargs
+        )
+
+    def save_checkpoint(self, ckpt_file_name: str | os.PathLike[str]) -> None:
+        """Write the network's parameters, whole or not at all, with mode 0644.
+
+        ``.ckpt`` is appended where it is missing, as MindSpore does.
+
+        Raises
+        ------
+        StorageError
+            If the file cannot be written.
+        """
+        path = Path(ckpt_file_name)
+        save_weights(self.network, path if path.suffix == ".ckpt" else f"{path}.ckpt")
+
+    def load_checkpoint(
+        self, ckpt_file_name: str | os.PathLike[str], strict_load: bool = False
+    ) -> dict[str, Parameter]:
+        """Load parameters into the network; what matched is logged.
+
+        Parameters
+        ----------
+        ckpt_file_name : path
+            Any file that `load_weights` reads.
+        strict_load : bool
+            Whether parameters that the file does not hold are an error.
+
+        Returns
+        -------
+        dict
+            The network's parameters that were loaded, by name.
+
+        Raises
+        ------
+        ModelFileError
+            If the file is missing or broken.
+        ForeignModelError
+            If nothing in it matches, or a shape differs.
+        """
+        report = load_weights(self.network, ckpt_file_name, strict=strict_load)
+        logger.log(logging.INFO if report.complete else logging.WARNING, "%s", report)
+        return {p.name: p for p in self.network.get_parameters() if p.name in report.matched}
+
+    def export(
+        self,
+        inputs: Tensor,
+        file_name: str | os.PathLike[str],
+        file_format: str = "MINDIR",
+        **kwargs: Any,
+    ) -> None:
+        """Write the network with its parameters in a format that other runtimes read.
+
+        Parameters
+        ----------
+        inputs : Tensor
+            An input of the shape that the exported network shall take.
+        file_name : path
+            The file; its suffix is appended where it is missing.
+        file_format : {"MINDIR", "ONNX", "AIR"}
+            AIR is written on Ascend only. For ONNX with any batch size see `export_onnx`.
+        **kwargs
+            Passed to `mindspore.export`.
+
+        Raises
+        ------
+        ConfigurationError
+            If the format is unknown.
+        StorageError
+            If the file cannot be written.
+        """
+        suffix = EXPORT_SUFFIXES.get(file_format)
+        if suffix is None:
+            hint = did_you_mean(file_format, EXPORT_SUFFIXES)
+            raise ConfigurationError(
+                f"unknown export format {file_format!r}{hint}; one of {', '.join(EXPORT_SUFFIXES)}"
+            )
+        target = Path(file_name)
+        with tempfile.TemporaryDirectory(prefix="sedna-tinyms-") as directory:
+            # MindSpore closes the directory that it exports to for everybody else.
+            written = Path(directory, f"network{suffix}")
+            mindspore.export(
+                self.network, inputs, file_name=str(written), file_format=file_format, **kwargs
+            )
+            copy_file(written, target if target.suffix == suffix else f"{target}{suffix}")
+
+
+def load(file_name: str | os.PathLike[str]) -> nn.GraphCell:
+    """Return the network in a MindIR file as a callable cell.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is missing or is no MindIR.
+    """
+    path = Path(file_name)
+    if not path.is_file():
+        raise ModelFileError(f"the model file {path} does not exist")
+    try:
+        return nn.GraphCell(mindspore.load(str(path)))
+    except (RuntimeError, ValueError) as error:
+        raise ModelFileError(
+            f"the model file {path} ({path.stat().st_size} bytes) is no readable MindIR: {error}"
+        ) from error

@@ -1,0 +1,65 @@
+"""A network as an ONNX file, for runtimes that need no MindSpore."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import mindspore
+import numpy as np
+from mindspore import Tensor, nn
+
+from sedna_tinyms.artifact.files import write_file
+from sedna_tinyms.errors import extra
+
+__all__ = ["export_onnx"]
+
+BATCH_AXIS = "batch"
+
+
+def export_onnx(
+    network: nn.Cell,
+    input_shape: Sequence[int],
+    path: str | os.PathLike[str],
+    metadata: Mapping[str, str | int | float] | None = None,
+) -> None:
+    """Write `network` as ONNX that takes any number of samples at once.
+
+    Parameters
+    ----------
+    network : Cell
+        A network with one input; it is exported as for prediction and left in its mode.
+    input_shape : sequence of int
+        Shape of one sample, without the batch axis: ``(3, 224, 224)``.
+    path : path
+        The file to write or replace, whole or not at all.
+    metadata : mapping, optional
+        Texts and numbers to store in the file's ``metadata_props``.
+
+    Raises
+    ------
+    MissingExtraError
+        If the `onnx` package is not installed.
+    StorageError
+        If the file cannot be written.
+    """
+    with extra("mindspore", "exporting ONNX"):
+        import onnx
+    training = network.training
+    sample = Tensor(np.zeros((1, *input_shape), np.float32))
+    with tempfile.TemporaryDirectory(prefix="sedna-tinyms-") as directory:
+        # MindSpore closes the directory that it exports to for everybody else.
+        written = Path(directory, "network.onnx")
+        mindspore.export(network, sample, file_name=str(written), file_format="ONNX")
+        network.set_train(training)
+        model = onnx.load(str(written))
+    # MindSpore cannot export a free axis; the graph itself fits any batch.
+    for value in (*model.graph.input[:1], *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = BATCH_AXIS
+    for name, text in (metadata or {}).items():
+        model.metadata_props.add(key=name, value=str(text))
+    onnx.checker.check_model(model)
+    with write_file(path) as temporary:
+        temporary.write_bytes(model.SerializeToString())
