@@ -90,7 +90,7 @@ class MetricsError(SednaTinyMSError):
     exit_code = 6
 
 
-class WorkerLibraryError(SednaTinyMSError):
+class WorkerLibraryError(SednaTinyMSError, ImportError):
     """`sedna` cannot be imported, or is the unrelated package of the same name."""
 
     exit_code = 7
