@@ -1,0 +1,192 @@
+"""One worker: an operating-system process with a log file, that ends wholly and leaves a record.
+
+A worker leads a session of its own, so a Ctrl-C at the terminal reaches the runner alone, and
+everything that the worker starts can be ended with it, as a container's end would. It is killed
+if the runner goes without ending it (see `lifeline`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import signal
+import string
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock, Thread
+
+from sedna_tinyms.errors import WorkerError
+from sedna_tinyms.jobs import lifeline
+
+__all__ = ["Worker", "WorkerExit", "worker_name"]
+
+NAME_PREFIX = {"train": "train-worker", "eval": "eval-worker", "inference": "inferworker"}
+
+TAIL_BYTES = 16 * 1024
+"""How much of a log is read for its last lines."""
+
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
+"""Terminal sequences and control characters, which a status file has no use for."""
+
+
+def worker_name(kind: str) -> str:
+    """Draw a name of the form that Sedna gives: ``train-worker-x7k2p``."""
+    alphabet = string.ascii_lowercase + string.digits
+    return f"{NAME_PREFIX[kind]}-{''.join(secrets.choice(alphabet) for _ in range(5))}"
+
+
+@dataclass(frozen=True)
+class WorkerExit:
+    """How a worker ended.
+
+    Attributes
+    ----------
+    code : int
+        The exit code; ``-n`` if signal `n` ended it.
+    seconds : float
+        Wall time from start to end.
+    peak_bytes : int
+        Resident memory of its largest process at its largest. Linux starts this count at the
+        runner's own size, some 50 MB, so a smaller worker shows that.
+    """
+
+    code: int
+    seconds: float
+    peak_bytes: int
+
+    def __str__(self) -> str:
+        if self.code >= 0:
+            return f"exit code {self.code}"
+        try:
+            return f"ended by {signal.Signals(-self.code).name}"
+        except ValueError:
+            return f"ended by signal {-self.code}"
+
+
+class Worker:
+    """Starts a command and watches it until it ends.
+
+    Parameters
+    ----------
+    name : str
+        What it reports as (see `worker_name`).
+    kind : str
+        ``train``, ``eval`` or ``inference``.
+    command : sequence of str
+        Program and arguments.
+    environment : mapping
+        Its whole environment: nothing of this process is added.
+    directory : Path
+        Where it runs.
+    log : Path
+        Takes both of its outputs, after what is already there.
+    on_exit : callable
+        Called once with this worker when it has ended, on a thread of its own.
+    grace_seconds : float, default 30
+        How long it may take to end when asked to.
+
+    Raises
+    ------
+    WorkerError
+        If no process can be started or the log cannot be written.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        directory: Path,
+        log: Path,
+        on_exit: Callable[[Worker], object],
+        grace_seconds: float = 30.0,
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.log = log
+        self.exit: WorkerExit | None = None
+        self._on_exit = on_exit
+        self._grace_seconds = grace_seconds
+        self._reaping = Lock()
+        tied = [sys.executable, "-I", "-S", lifeline.__file__, str(os.getpid()), *command]
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("ab") as output:
+                self._log_start = output.tell()
+                self._started = time.monotonic()
+                self._process = subprocess.Popen(
+                    tied,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    cwd=directory,
+                    env=dict(environment),
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise WorkerError(f"the {kind} worker cannot be started: {error}") from error
+        self._watcher = Thread(target=self._watch, name=f"watch {name}", daemon=True)
+        self._watcher.start()
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is also its group's and session's."""
+        return self._process.pid
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been running, or ran."""
+        return self.exit.seconds if self.exit else time.monotonic() - self._started
+
+    def stop(self) -> WorkerExit:
+        """Ask the worker to end, wait as long as it may take, then kill what is left of it."""
+        try:
+            self.terminate()
+            self._watcher.join(self._grace_seconds)
+        finally:
+            self._signal(signal.SIGKILL)
+            self._watcher.join()
+        assert self.exit is not None  # noqa: S101 (the watcher's last act but one)
+        return self.exit
+
+    def terminate(self) -> None:
+        """Ask the worker to end and return at once."""
+        self._signal(signal.SIGTERM)
+
+    def last_lines(self, most: int = 12) -> list[str]:
+        """Return what the worker wrote last, as clean text."""
+        try:
+            with self.log.open("rb") as output:
+                end = output.seek(0, os.SEEK_END)
+                output.seek(max(self._log_start, end - TAIL_BYTES))
+                text = output.read().decode("utf-8", "replace")
+        except OSError:
+            return []
+        # Of a line that a progress bar redrew, only its last state counts.
+        lines = (
+            CONTROL.sub("", line.rstrip("\r").rsplit("\r", 1)[-1]) for line in text.split("\n")
+        )
+        return [line.rstrip() for line in lines if line.strip()][-most:]
+
+    def _signal(self, number: signal.Signals) -> None:
+        with self._reaping:
+            if self.exit is None:
+                os.killpg(self.pid, number)
+
+    def _watch(self) -> None:
+        # The group is ended while its leader is still a zombie: until it is reaped, nobody else
+        # can have been given its number.
+        os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        with self._reaping:
+            os.killpg(self.pid, signal.SIGKILL)
+            _, status, usage = os.wait4(self.pid, 0)
+            code = self._process.returncode = os.waitstatus_to_exitcode(status)
+            self.exit = WorkerExit(code, time.monotonic() - self._started, usage.ru_maxrss * 1024)
+        self._on_exit(self)

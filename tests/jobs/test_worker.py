@@ -1,0 +1,192 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+
+from sedna_tinyms.errors import WorkerError
+from sedna_tinyms.jobs.worker import Worker, worker_name
+
+IGNORE_TERM = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+SLEEP = "import time; print('ready', flush=True); time.sleep(60)\n"
+
+
+@pytest.fixture
+def start(tmp_path):
+    workers = []
+
+    def start(script, *, name="train-worker-abcde", environment=None, command=None, grace=30.0):
+        ended = SimpleQueue()
+        worker = Worker(
+            name,
+            "train",
+            command or [sys.executable, "-c", script],
+            environment=environment or {"PATH": os.environ["PATH"]},
+            directory=tmp_path,
+            log=tmp_path / "logs" / "1-train.log",
+            on_exit=ended.put,
+            grace_seconds=grace,
+        )
+        worker.ended = ended
+        workers.append(worker)
+        return worker
+
+    yield start
+    for worker in workers:
+        worker.stop()
+
+
+def until(condition, seconds=10.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true"
+        time.sleep(0.005)
+
+
+def alive(pid):
+    """Whether a process runs; one that is dead and unreaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_the_end_is_recorded_and_told_once(start):
+    worker = start("import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)")
+    assert worker.ended.get(timeout=10) is worker
+    assert worker.exit.code == 3
+    assert str(worker.exit) == "exit code 3"
+    assert 0 < worker.exit.seconds < 10
+    assert sorted(worker.last_lines()) == ["err", "out"]
+    assert worker.ended.empty()
+
+
+def test_peak_memory_is_that_of_the_process(start):
+    worker = start("b = bytearray(150 << 20)")
+    worker.ended.get(timeout=10)
+    assert 150 << 20 < worker.exit.peak_bytes < 250 << 20
+
+
+def test_the_environment_is_the_one_given_and_nothing_more(start, monkeypatch):
+    monkeypatch.setenv("SECRET_OF_THE_RUNNER", "x")
+    worker = start(
+        "import os; print(*sorted(k for k in os.environ if k != 'LC_CTYPE'))",
+        environment={"ONLY": "this", "PATH": "/usr/bin"},
+    )
+    worker.ended.get(timeout=10)
+    assert worker.last_lines() == ["ONLY PATH"]
+
+
+def test_a_worker_that_was_started_again_adds_to_its_log_and_shows_its_own_lines(start):
+    for word in ("first", "second"):
+        worker = start(f"print({word!r})")
+        worker.ended.get(timeout=10)
+        assert worker.last_lines() == [word]
+    assert worker.log.read_text() == "first\nsecond\n"
+
+
+def test_last_lines_are_few_clean_and_of_bounded_cost(start):
+    worker = start(
+        "import sys\n"
+        "for i in range(20000): print('line', i)\n"
+        "sys.stdout.write('1%\\r50%\\r100%\\n\\n\\x1b[31mred\\x1b[0m\\x00\\n')\n"
+        "sys.stdout.flush()\n"
+        "sys.stdout.buffer.write(b'\\xff last')\n"
+    )
+    worker.ended.get(timeout=10)
+    assert worker.last_lines(4) == ["line 19999", "100%", "red", "\ufffd last"]
+
+
+def test_a_program_that_does_not_exist_is_an_exit_with_a_reason(start):
+    worker = start("", command=["no-such-program-here"])
+    worker.ended.get(timeout=10)
+    assert worker.exit.code == 127
+    assert worker.last_lines() == ["cannot start no-such-program-here: No such file or directory"]
+
+
+def test_a_log_that_cannot_be_written_is_a_worker_error(tmp_path, start):
+    (tmp_path / "logs").write_text("in the way")
+    with pytest.raises(WorkerError, match="train worker cannot be started"):
+        start("pass")
+
+
+def test_a_worker_ends_politely_when_asked(start):
+    worker = start(
+        "import signal, sys\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (print('bye'), sys.exit(0)))\n" + SLEEP
+    )
+    until(lambda: worker.last_lines() == ["ready"])
+    assert worker.stop().code == 0
+    assert worker.last_lines() == ["ready", "bye"]
+
+
+def test_a_worker_that_will_not_end_is_killed_after_its_grace(start):
+    worker = start(IGNORE_TERM + SLEEP, grace=0.1)
+    until(worker.last_lines)
+    end = worker.stop()
+    assert str(end) == "ended by SIGKILL"
+    assert 0.1 <= end.seconds < 10
+
+
+def test_stopping_twice_or_late_is_harmless(start):
+    worker = start("pass")
+    worker.ended.get(timeout=10)
+    assert worker.stop() is worker.stop() is worker.exit
+
+
+@pytest.mark.parametrize("script", ["pass", "time.sleep(60)"])
+def test_what_a_worker_started_ends_with_it(start, script):
+    worker = start(
+        "import subprocess, sys, time\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {IGNORE_TERM + SLEEP!r}],"
+        " stdout=subprocess.PIPE)\n"
+        "child.stdout.readline()\n"
+        "print(child.pid, flush=True)\n" + script
+    )
+    until(worker.last_lines)
+    child = int(worker.last_lines()[0])
+    if script != "pass":
+        assert alive(child)
+        worker.stop()
+    worker.ended.get(timeout=10)
+    until(lambda: not alive(child))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs PR_SET_PDEATHSIG")
+def test_a_worker_does_not_outlive_a_killed_runner(tmp_path):
+    log = tmp_path / "worker.log"
+    runner = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import pathlib, sys, time\n"
+            "from sedna_tinyms.jobs.worker import Worker\n"
+            f"w = Worker('w', 'train', [sys.executable, '-c', {IGNORE_TERM + SLEEP!r}],"
+            " environment={}, directory=pathlib.Path('/'), on_exit=print,"
+            f" log=pathlib.Path({str(log)!r}))\n"
+            "print(w.pid, flush=True)\n"
+            "time.sleep(60)\n",
+        ],
+        stdout=subprocess.PIPE,
+    )
+    with runner:
+        pid = int(runner.stdout.readline())
+        until(lambda: log.exists() and "ready" in log.read_text())
+        assert alive(pid)
+        runner.send_signal(signal.SIGKILL)
+    until(lambda: not alive(pid))
+
+
+@pytest.mark.parametrize(
+    ("kind", "prefix"),
+    [("train", "train-worker"), ("eval", "eval-worker"), ("inference", "inferworker")],
+)
+def test_names_are_of_sednas_form_and_differ(kind, prefix):
+    names = {worker_name(kind) for _ in range(50)}
+    assert len(names) > 40
+    assert all(re.fullmatch(prefix + "-[a-z0-9]{5}", name) for name in names)
