@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from sedna_tinyms.jobs.findings import Finding
 
@@ -26,8 +25,6 @@ __all__ = [
     "Trigger",
     "WorkerTemplate",
 ]
-
-NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -113,10 +110,10 @@ class WorkerTemplate:
 
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
-    env: Mapping[str, str] = NOTHING
+    env: Mapping[str, str] = field(default_factory=dict)
     image: str = ""
     working_dir: str | None = None
-    limits: Mapping[str, str] = NOTHING
+    limits: Mapping[str, str] = field(default_factory=dict)
     active_deadline_seconds: int | None = None
     termination_grace_period_seconds: int = 30
     line: int = field(default=0, compare=False)
