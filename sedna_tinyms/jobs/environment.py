@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from sedna_tinyms.jobs.spec import HardExampleMining, WorkerTemplate
 from sedna_tinyms.onednn import limit_instruction_set
@@ -81,15 +80,15 @@ def worker_environment(
 
 
 def common_variables(
-    *, namespace: str, job: str, worker: str, lc_server: str, root: Path
+    *, namespace: str, job: str, worker: str, lc_server: str, prefix: str
 ) -> dict[str, str]:
-    """Return what every worker gets; a root of ``/`` has no prefix to cut off."""
+    """Return what every worker gets; `prefix` is what to cut off a path to report it."""
     return {
         "NAMESPACE": namespace,
         "JOB_NAME": job,
         "WORKER_NAME": worker,
         "LC_SERVER": lc_server,
-        "DATA_PATH_PREFIX": "" if root == Path("/") else str(root),
+        "DATA_PATH_PREFIX": prefix,
     }
 
 

@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 
 import pytest
 
@@ -15,13 +14,13 @@ from sedna_tinyms.jobs.spec import HardExampleMining, WorkerTemplate
 MINING = HardExampleMining("IBT", (("threshold_img", "0.9"), ("threshold_box", "0.9")))
 
 
-def common(root="/tmp/root"):
+def common():
     return common_variables(
         namespace="default",
         job="helmet",
         worker="train-worker-abcde",
         lc_server="http://127.0.0.1:9100",
-        root=Path(root),
+        prefix="/tmp/root",
     )
 
 
@@ -33,10 +32,6 @@ def test_every_worker_knows_its_job_its_name_and_where_to_report():
         "LC_SERVER": "http://127.0.0.1:9100",
         "DATA_PATH_PREFIX": "/tmp/root",
     }
-
-
-def test_at_the_root_itself_there_is_no_prefix_to_cut_off():
-    assert common("/")["DATA_PATH_PREFIX"] == ""
 
 
 def test_each_kind_gets_the_variables_of_the_contract():

@@ -1,0 +1,150 @@
+"""Where a job stands, as the list of conditions that Sedna keeps in the job's ``status``.
+
+The last condition is the state; every transition appends one, and none is ever changed. The whole
+is written to ``status.json`` at each transition: the job's own document with its ``status``, so
+that what reads ``kubectl get il -o json`` reads it too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Final
+
+from sedna_tinyms.artifact.files import write_json
+from sedna_tinyms.errors import StorageError
+
+__all__ = ["CONDITION_TYPES", "STAGES", "JobStatus", "State"]
+
+State = tuple[str, str]
+"""A stage and a condition type: ``("Train", "Waiting")``."""
+
+STAGES: Final = ("Train", "Eval", "Deploy")
+CONDITION_TYPES: Final = ("Waiting", "Ready", "Starting", "Running", "Completed", "Failed")
+
+WITHIN_A_STAGE: Final = {
+    "Waiting": {"Ready"},
+    "Ready": {"Starting", "Failed"},
+    "Starting": {"Running", "Completed", "Failed"},
+    "Running": {"Completed", "Failed"},
+}
+# Deploy alone may end without a worker: the trigger says no, or a cold deployment is a copy.
+WITHIN_DEPLOY: Final = {"Waiting": {"Completed", "Failed"}, "Ready": {"Completed"}}
+NEXT_STAGE: Final = {"Train": "Eval", "Eval": "Deploy", "Deploy": "Train"}
+
+
+def may_follow(before: State | None, after: State) -> bool:
+    """Say whether Sedna's state machine knows this transition."""
+    if before is None:
+        return after == ("Train", "Waiting")
+    stage, kind = before
+    if kind == "Failed":
+        return after == ("Train", "Waiting")
+    if kind == "Completed":
+        return after == (NEXT_STAGE[stage], "Waiting")
+    allowed = WITHIN_A_STAGE[kind]
+    if stage == "Deploy":
+        allowed = allowed | WITHIN_DEPLOY.get(kind, set())
+    return after[0] == stage and after[1] in allowed
+
+
+class JobStatus:
+    """The status of one job, kept in a file.
+
+    Parameters
+    ----------
+    path : Path
+        The status file. If it exists, its conditions are taken over.
+    manifest : mapping
+        The job's document as plain data.
+
+    Raises
+    ------
+    StorageError
+        If `path` exists and is no status file, or cannot be written.
+    """
+
+    def __init__(self, path: Path, manifest: Mapping[str, object]) -> None:
+        self.path = path
+        before = _read_status(path) if path.exists() else {}
+        self._document: dict[str, Any] = dict(manifest)
+        self._document["status"] = self._status = {
+            "startTime": before.get("startTime", _now()),
+            "conditions": before.get("conditions", []),
+        }
+
+    @property
+    def conditions(self) -> list[dict[str, str]]:
+        """Every condition so far, the oldest first."""
+        conditions: list[dict[str, str]] = self._status["conditions"]
+        return conditions
+
+    @property
+    def state(self) -> State | None:
+        """Stage and type of the last condition; None before the first."""
+        if not self.conditions:
+            return None
+        return self.conditions[-1]["stage"], self.conditions[-1]["type"]
+
+    def move(
+        self,
+        stage: str,
+        kind: str,
+        *,
+        reason: str = "",
+        message: str = "",
+        **data: Mapping[str, object],
+    ) -> None:
+        """Append a condition and write the file.
+
+        Parameters
+        ----------
+        stage, kind : str
+            The new state, one of `STAGES` and one of `CONDITION_TYPES`.
+        reason : str
+            One word for a machine: ``WorkerFailed``.
+        message : str
+            The same for people, with what they need to act.
+        **data : mapping
+            ``input`` and ``output`` of the stage, kept as JSON text under ``data``.
+
+        Raises
+        ------
+        ValueError
+            If Sedna's state machine does not know the transition.
+        """
+        if not may_follow(self.state, (stage, kind)):
+            raise ValueError(f"{stage} {kind} cannot follow {' '.join(self.state or ('nothing',))}")
+        now = _now()
+        condition = {
+            "type": kind,
+            "status": "True",
+            "stage": stage,
+            "lastHeartbeatTime": now,
+            "lastTransitionTime": now,
+        }
+        if reason:
+            condition["reason"] = reason
+        if message:
+            condition["message"] = message
+        if data:
+            condition["data"] = json.dumps(data, default=dict)
+        self.conditions.append(condition)
+        write_json(self.path, self._document)
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _read_status(path: Path) -> dict[str, Any]:
+    try:
+        status: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["status"]
+        if all({"stage", "type"} <= set(condition) for condition in status["conditions"]):
+            return status
+        problem = "a condition lacks its stage or type"
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        problem = str(error)
+    raise StorageError(f"{path} is not a job's status file ({problem}); move it away to begin anew")
