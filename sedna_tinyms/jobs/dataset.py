@@ -1,0 +1,243 @@
+"""New lines of a dataset file, split into samples to train on and samples to evaluate with.
+
+`DatasetReader` notices what was appended to the file; `SampleSplitter` deals it out as Sedna's
+LocalController does. Both keep their state as plain JSON, so that a job can be taken up again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sedna_tinyms.errors import ConfigurationError, DatasetError
+
+__all__ = ["EVAL_WINDOW", "MAX_LINE_BYTES", "SETTLED_AFTER", "DatasetReader", "SampleSplitter"]
+
+MAX_LINE_BYTES = 64 * 1024
+"""A line must be shorter than this. Sedna stops reading at the first longer one, silently."""
+
+SETTLED_AFTER = 5.0
+"""Seconds without a change after which a last line without a newline counts as complete."""
+
+EVAL_WINDOW = 5
+"""How many arrivals of evaluation samples are kept to be evaluated with again."""
+
+BOM = b"\xef\xbb\xbf"
+
+
+class DatasetReader:
+    """Finds the lines that were appended to a ``txt`` dataset file since the last look.
+
+    A sample is a line that holds more than white space, as written, without its line end. A last
+    line without a newline may still be being written: it counts once the file has been left alone
+    for `SETTLED_AFTER` seconds.
+
+    What was counted must stay: the counted part of the file is compared with its digest whenever
+    the file has changed, because Sedna splits by position and a file that was edited or shrunk
+    would be counted wrongly without anyone noticing.
+
+    Parameters
+    ----------
+    path : path
+        The dataset file on this machine.
+    state : mapping, optional
+        What `state` of an earlier reader of the same file gave.
+    """
+
+    def __init__(self, path: Path | str, state: Mapping[str, Any] | None = None) -> None:
+        self.path = Path(path)
+        self._offset = 0
+        self._lines = 0
+        self._samples = 0
+        self._digest = hashlib.sha256().hexdigest()
+        self._unterminated = False
+        self._seen: tuple[int, ...] = ()
+        if state is not None:
+            self._offset = int(state["offset"])
+            self._lines = int(state["lines"])
+            self._samples = int(state["samples"])
+            self._digest = str(state["sha256"])
+            self._unterminated = bool(state["unterminated"])
+
+    @property
+    def samples(self) -> int:
+        """How many samples have been found so far (Sedna's ``numberOfSamples``)."""
+        return self._samples
+
+    def state(self) -> dict[str, int | str | bool]:
+        """Return what a later reader needs to go on from here, as plain JSON."""
+        return {
+            "offset": self._offset,
+            "lines": self._lines,
+            "samples": self._samples,
+            "sha256": self._digest,
+            "unterminated": self._unterminated,
+        }
+
+    def read_new(self, now: float) -> list[str]:
+        """Return the samples that came in since the last call.
+
+        Parameters
+        ----------
+        now : float
+            The time in seconds since the epoch, to tell whether a last line without a newline
+            has settled.
+
+        Raises
+        ------
+        DatasetError
+            If the file is missing or unreadable, what was counted is no longer there unchanged,
+            or a new line is too long or not UTF-8. The same lines are then looked at again next
+            time, so mending the file is enough.
+        """
+        try:
+            with self.path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                settled = now - status.st_mtime >= SETTLED_AFTER
+                seen = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, settled)
+                if seen == self._seen:
+                    return []
+                counted = file.read(self._offset)
+                fresh = file.read()
+        except OSError as error:
+            raise DatasetError(
+                f"cannot read the dataset {self.path}: {error.strerror}. It is a text file with "
+                "one sample a line"
+            ) from error
+        self._check_unchanged(counted)
+        samples = self._take(counted, fresh, settled)
+        self._seen = seen
+        return samples
+
+    def _check_unchanged(self, counted: bytes) -> None:
+        if len(counted) < self._offset:
+            raise DatasetError(
+                f"{self.path} has shrunk: {self._lines} lines ({self._offset} bytes) were counted "
+                f"and {len(counted)} bytes are left. Only append to a dataset, or start the job "
+                "afresh with an empty output directory"
+            )
+        if hashlib.sha256(counted).hexdigest() != self._digest:
+            raise DatasetError(
+                f"{self.path} was edited or replaced: its first {self._lines} lines, which were "
+                "counted already, are not the same any more. Only append to a dataset, or start "
+                "the job afresh with an empty output directory"
+            )
+
+    def _take(self, counted: bytes, fresh: bytes, settled: bool) -> list[str]:
+        """Split what is complete of the fresh part, and count it."""
+        if self._unterminated and fresh[:1] not in (b"", b"\r", b"\n"):
+            raise DatasetError(
+                f"{self.path}:{self._lines}: this line went on after it had been counted, because "
+                f"it stood without a newline for {SETTLED_AFTER:.0f} seconds. End it with a "
+                "newline where it ended then, or start the job afresh with an empty output "
+                "directory"
+            )
+        complete = fresh if settled else fresh[: fresh.rfind(b"\n") + 1]
+        if not complete:
+            return []
+        # A line that was counted without its newline may get it now: that is no new line.
+        body = complete.removeprefix(b"\r").removeprefix(b"\n") if self._unterminated else complete
+        lines = body.removesuffix(b"\n").split(b"\n") if body else []
+        texts = [self._decode(line, self._lines + i) for i, line in enumerate(lines, start=1)]
+        samples = [text for text in texts if text.strip()]
+
+        self._offset += len(complete)
+        self._lines += len(lines)
+        self._samples += len(samples)
+        self._digest = hashlib.sha256(counted + complete).hexdigest()
+        self._unterminated = not complete.endswith(b"\n")
+        return samples
+
+    def _decode(self, line: bytes, number: int) -> str:
+        where = f"{self.path}:{number}"
+        if len(line) >= MAX_LINE_BYTES:
+            raise DatasetError(
+                f"{where}: the line has {len(line)} bytes and must have fewer than "
+                f"{MAX_LINE_BYTES}: Sedna stops counting at it. A sample is a path with its label"
+            )
+        try:
+            return line.removeprefix(BOM).removesuffix(b"\r").decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DatasetError(
+                f"{where}: byte 0x{line[error.start]:02x} is not UTF-8: save the file as UTF-8"
+            ) from error
+
+
+class SampleSplitter:
+    """Deals samples out to training and evaluation, by position, as the LocalController does.
+
+    Of every arrival of n samples the first ``int(train_prob * n)`` are queued for training and
+    the rest is a version of evaluation samples. What is evaluated with is all versions of the
+    window, once more with every arrival: two arrivals before one evaluation hold the samples of
+    the first twice. After an evaluation, a window of more than `EVAL_WINDOW` versions loses its
+    oldest one.
+
+    Parameters
+    ----------
+    train_prob : float
+        The share of an arrival that is trained on.
+    state : mapping, optional
+        What `state` of an earlier splitter gave.
+
+    Examples
+    --------
+    >>> splitter = SampleSplitter(0.8)
+    >>> splitter.add([str(i) for i in range(10)])
+    >>> splitter.num_of_samples, splitter.take_train()
+    (8, ['0', '1', '2', '3', '4', '5', '6', '7'])
+    >>> splitter.add(["10", "11", "12", "13", "14"])
+    >>> splitter.take_eval()
+    ['8', '9', '8', '9', '14']
+    """
+
+    def __init__(self, train_prob: float, state: Mapping[str, Any] | None = None) -> None:
+        if not 0 < train_prob < 1:
+            raise ConfigurationError(
+                f"train_prob is {train_prob}; it must lie between 0 and 1, both excluded"
+            )
+        self.train_prob = train_prob
+        self._train: list[str] = []
+        self._eval: list[str] = []
+        self._window: list[list[str]] = []
+        if state is not None:
+            self._train = list(state["train"])
+            self._eval = list(state["eval"])
+            self._window = [list(version) for version in state["window"]]
+
+    @property
+    def num_of_samples(self) -> int:
+        """How many samples wait to be trained on: the metric of the train trigger."""
+        return len(self._train)
+
+    def state(self) -> dict[str, list[str] | list[list[str]]]:
+        """Return what a later splitter needs to go on from here, as plain JSON."""
+        return {
+            "train": list(self._train),
+            "eval": list(self._eval),
+            "window": [list(version) for version in self._window],
+        }
+
+    def add(self, samples: Sequence[str]) -> None:
+        """Deal out one arrival of samples; an empty one changes nothing."""
+        if not samples:
+            return
+        trained = int(self.train_prob * len(samples))
+        self._train += samples[:trained]
+        self._window.append(list(samples[trained:]))
+        for version in self._window:
+            self._eval += version
+
+    def take_train(self) -> list[str]:
+        """Return the samples to train a round with; they do not come back if it fails."""
+        taken, self._train = self._train, []
+        return taken
+
+    def take_eval(self) -> list[str]:
+        """Return the samples to evaluate a round with, and let the window move on."""
+        taken, self._eval = self._eval, []
+        if len(self._window) > EVAL_WINDOW:
+            del self._window[0]
+        return taken

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sedna_tinyms.errors import ConfigurationError, DatasetError
+from sedna_tinyms.jobs.dataset import (
+    EVAL_WINDOW,
+    MAX_LINE_BYTES,
+    SETTLED_AFTER,
+    DatasetReader,
+    SampleSplitter,
+)
+
+EARLY = 1000.0
+"""When every dataset of these tests was last written."""
+
+LATER = EARLY + SETTLED_AFTER
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    return tmp_path / "train.txt"
+
+
+def write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    os.utime(path, (EARLY, EARLY))
+
+
+def test_lines_are_found_once(dataset: Path) -> None:
+    reader = DatasetReader(dataset)
+    write(dataset, b"a.png 0\nb.png 1\n")
+    assert reader.read_new(EARLY) == ["a.png 0", "b.png 1"]
+    assert reader.read_new(EARLY) == []
+    write(dataset, b"a.png 0\nb.png 1\nc.png 0\n")
+    assert reader.read_new(EARLY) == ["c.png 0"]
+    assert reader.samples == 3
+
+
+def test_blank_lines_line_ends_and_a_byte_order_mark_do_not_count(dataset: Path) -> None:
+    write(dataset, b"\xef\xbb\xbfa.png 0\r\n\r\n  \t\n b.png  1 \n\n")
+    assert DatasetReader(dataset).read_new(EARLY) == ["a.png 0", " b.png  1 "]
+
+
+def test_a_line_being_written_counts_when_its_newline_arrives(dataset: Path) -> None:
+    reader = DatasetReader(dataset)
+    write(dataset, b"a.png 0\nb.p")
+    assert reader.read_new(EARLY + 1) == ["a.png 0"]
+    write(dataset, b"a.png 0\nb.png 1\n")
+    assert reader.read_new(EARLY + 1) == ["b.png 1"]
+
+
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
+def test_a_last_line_without_newline_counts_once_it_has_settled(
+    dataset: Path, newline: bytes
+) -> None:
+    reader = DatasetReader(dataset)
+    write(dataset, b"a.png 0\nb.png 1")
+    assert reader.read_new(EARLY) == ["a.png 0"]
+    assert reader.read_new(LATER) == ["b.png 1"]
+    assert reader.read_new(LATER) == []
+    write(dataset, b"a.png 0\nb.png 1" + newline + b"c.png 0\n")
+    assert reader.read_new(EARLY) == ["c.png 0"]
+
+
+def test_a_settled_line_that_goes_on_is_noticed(dataset: Path) -> None:
+    reader = DatasetReader(dataset)
+    write(dataset, b"a.png 0\nb.p")
+    reader.read_new(LATER)
+    write(dataset, b"a.png 0\nb.png 1\n")
+    with pytest.raises(DatasetError, match=r"train\.txt:2: this line went on"):
+        reader.read_new(LATER)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"a.png 0\n", "has shrunk"),
+        (b"", "has shrunk"),
+        (b"a.png 1\nb.png 1\n", "edited or replaced"),
+        (b"x.png 0\na.png 0\nb.png 1\n", "edited or replaced"),
+    ],
+)
+def test_counted_lines_must_stay(dataset: Path, content: bytes, words: str) -> None:
+    original = b"a.png 0\nb.png 1\n"
+    reader = DatasetReader(dataset)
+    write(dataset, original)
+    reader.read_new(EARLY)
+    write(dataset, content)
+    os.utime(dataset, (LATER, LATER))
+    with pytest.raises(DatasetError, match=words):
+        reader.read_new(LATER)
+    write(dataset, original + b"c.png 0\n")
+    assert reader.read_new(LATER) == ["c.png 0"]
+
+
+def test_a_longer_file_with_the_same_beginning_may_be_renamed_into_place(dataset: Path) -> None:
+    reader = DatasetReader(dataset)
+    write(dataset, b"a.png 0\n")
+    reader.read_new(EARLY)
+    longer = dataset.with_name("longer.txt")
+    write(longer, b"a.png 0\nb.png 1\n")
+    longer.replace(dataset)
+    assert reader.read_new(EARLY) == ["b.png 1"]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b"x" * MAX_LINE_BYTES + b"\n", "65536 bytes"),
+        (b"caf\xe9.png 0\n", "0xe9 is not UTF-8"),
+    ],
+)
+def test_an_unusable_line_is_named_and_nothing_is_counted(
+    dataset: Path, line: bytes, words: str
+) -> None:
+    reader = DatasetReader(dataset)
+    write(dataset, b"a.png 0\n\n" + line)
+    with pytest.raises(DatasetError) as raised:
+        reader.read_new(EARLY)
+    assert f"{dataset}:3: " in str(raised.value)
+    assert words in str(raised.value)
+    assert reader.samples == 0
+    write(dataset, b"a.png 0\n\nb.png 1\n")
+    assert reader.read_new(EARLY) == ["a.png 0", "b.png 1"]
+
+
+def test_the_longest_line_that_sedna_reads_is_read(dataset: Path) -> None:
+    write(dataset, b"x" * (MAX_LINE_BYTES - 1) + b"\n")
+    assert len(DatasetReader(dataset).read_new(EARLY)[0]) == MAX_LINE_BYTES - 1
+
+
+def test_a_missing_dataset_is_named(dataset: Path) -> None:
+    with pytest.raises(DatasetError, match=r"train\.txt: No such file"):
+        DatasetReader(dataset).read_new(EARLY)
+
+
+CONTENT = st.text(alphabet="ab \r\n\u00e9", max_size=60).map(str.encode)
+
+
+@given(content=CONTENT, cuts=st.lists(st.integers(0, 60), max_size=6), restart=st.booleans())
+def test_no_line_is_lost_or_found_twice_however_it_is_written(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, cuts: list[int], restart: bool
+) -> None:
+    dataset = tmp_path_factory.mktemp("dataset") / "train.txt"
+    reader = DatasetReader(dataset)
+    found: list[str] = []
+    for cut in [*sorted(cuts), len(content)]:
+        write(dataset, content[:cut])
+        found += reader.read_new(EARLY)
+        if restart:
+            reader = DatasetReader(dataset, json.loads(json.dumps(reader.state())))
+    found += reader.read_new(LATER)
+
+    lines = [line.removesuffix("\r") for line in content.decode().split("\n")]
+    assert found == [line for line in lines if line.strip()]
+    assert reader.samples == len(found)
+
+
+def test_the_worked_example_of_two_arrivals_before_one_evaluation() -> None:
+    splitter = SampleSplitter(0.8)
+    splitter.add([str(i) for i in range(10)])
+    assert splitter.num_of_samples == 8
+    assert splitter.take_train() == [str(i) for i in range(8)]
+    splitter.add([str(i) for i in range(10, 15)])
+    assert splitter.num_of_samples == 4
+    assert splitter.take_eval() == ["8", "9", "8", "9", "14"]
+    assert splitter.take_eval() == []
+
+
+def test_the_window_loses_one_version_with_each_evaluation() -> None:
+    splitter = SampleSplitter(0.5)
+    for arrival in range(EVAL_WINDOW + 2):
+        splitter.add(["train", str(arrival)])
+    splitter.take_eval()
+    splitter.add(["train", "new"])
+    assert splitter.take_eval() == [*map(str, range(1, EVAL_WINDOW + 2)), "new"]
+    splitter.add(["train", "newer"])
+    assert splitter.take_eval() == [*map(str, range(2, EVAL_WINDOW + 2)), "new", "newer"]
+
+
+@pytest.mark.parametrize("train_prob", [0.0, 1.0, -0.1, 1.5, float("nan")])
+def test_a_share_of_nothing_or_everything_is_refused(train_prob: float) -> None:
+    with pytest.raises(ConfigurationError, match="between 0 and 1"):
+        SampleSplitter(train_prob)
+
+
+@given(
+    train_prob=st.floats(0.01, 0.99),
+    arrivals=st.lists(st.tuples(st.integers(0, 12), st.sampled_from(["", "train", "eval"]))),
+    restart=st.booleans(),
+)
+def test_every_sample_is_trained_on_once_or_evaluated_with(
+    train_prob: float, arrivals: list[tuple[int, str]], restart: bool
+) -> None:
+    splitter = SampleSplitter(train_prob)
+    total = expected = 0
+    trained: list[str] = []
+    evaluated: set[str] = set()
+    for size, event in arrivals:
+        splitter.add([str(i) for i in range(total, total + size)])
+        total += size
+        expected += int(train_prob * size)
+        if restart:
+            splitter = SampleSplitter(train_prob, json.loads(json.dumps(splitter.state())))
+        if event == "train":
+            trained += splitter.take_train()
+        if event == "eval":
+            evaluated |= set(splitter.take_eval())
+    trained += splitter.take_train()
+    evaluated |= set(splitter.take_eval())
+
+    assert len(trained) == expected
+    assert trained == sorted(set(trained), key=int)
+    assert evaluated == {str(i) for i in range(total)} - set(trained)
