@@ -1,0 +1,159 @@
+"""Lists of labelled pictures: index files (one picture a line) and image folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from sedna_tinyms.errors import DatasetError, Problems, did_you_mean
+from sedna_tinyms.tinyms.data.images import generate_image_list
+
+__all__ = ["LabelledImages", "read_image_folder", "read_index"]
+
+
+class LabelledImages(NamedTuple):
+    """Pictures with their classes.
+
+    Attributes
+    ----------
+    paths : list of str
+        One file a picture.
+    labels : list of int
+        For each picture, an index into `class_names`.
+    class_names : tuple of str
+        Every class, also one without a picture.
+    """
+
+    paths: list[str]
+    labels: list[int]
+    class_names: tuple[str, ...]
+
+
+def read_index(
+    path: str | os.PathLike[str],
+    class_names: Sequence[str] | None = None,
+    *,
+    root: str | os.PathLike[str] | None = None,
+) -> LabelledImages:
+    """Read a text file whose lines are ``<relative path> <label>``.
+
+    Blank lines, Windows line ends and a byte order mark do no harm; a path may hold spaces.
+
+    Parameters
+    ----------
+    path : path
+        The index file.
+    class_names : sequence of str, optional
+        The classes, in the order of the network's outputs; a label is one of these names, or the
+        number of one. Without them, the classes are the labels found, sorted (by value where all
+        are whole numbers).
+    root : path, optional
+        What the pictures' paths are relative to; the index file's directory by default.
+
+    Raises
+    ------
+    DatasetError
+        If the file is missing, no text, or lists no pictures; or with all faulty lines, each with
+        file and line: missing picture, missing label, unknown label.
+    """
+    index = Path(path)
+    base = index.parent if root is None else Path(root)
+    problems = Problems()
+    samples: list[tuple[str, str]] = []
+    for number, line in enumerate(_lines(index), 1):
+        if not line.strip():
+            continue
+        image, label = _split(line.strip())
+        problem = _problem(base, image, label, class_names)
+        if problem:
+            problems.add(f"{index}:{number}: {problem}")
+        else:
+            samples.append((str(base / image), label))
+    problems.raise_as(DatasetError, f"the index file {index} has faulty lines")
+    if not samples:
+        raise DatasetError(f"the index file {index} lists no pictures")
+
+    found = {label for _, label in samples}
+    names = tuple(class_names) if class_names is not None else tuple(sorted(found, key=_by_value))
+    labels = [names.index(label) if label in names else int(label) for _, label in samples]
+    return LabelledImages([image for image, _ in samples], labels, names)
+
+
+def read_image_folder(
+    path: str | os.PathLike[str], class_names: Sequence[str] | None = None
+) -> LabelledImages:
+    """List a directory with one subdirectory of pictures a class.
+
+    Parameters
+    ----------
+    path : path
+        The directory.
+    class_names : sequence of str, optional
+        The classes, in the order of the network's outputs; the subdirectories, sorted, by default.
+        A class without a subdirectory has no pictures.
+
+    Raises
+    ------
+    DatasetError
+        If the directory is missing, has no pictures in subdirectories, or one of its
+        subdirectories is no known class.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        raise DatasetError(f"the image folder {root} does not exist or is no directory")
+    found = sorted(d.name for d in root.iterdir() if d.is_dir() and not d.name.startswith("."))
+    names = tuple(found if class_names is None else class_names)
+    problems = Problems()
+    for name in found:
+        if name not in names:
+            problems.add(f"{root / name}: unknown class {name!r}{did_you_mean(name, names)}")
+    problems.raise_as(DatasetError, f"the image folder {root} has other classes than {names}")
+
+    samples = [
+        (image, names.index(name)) for name in found for image in generate_image_list(root / name)
+    ]
+    if not samples:
+        raise DatasetError(
+            f"the image folder {root} has no pictures; it must have one subdirectory a class"
+        )
+    return LabelledImages([image for image, _ in samples], [label for _, label in samples], names)
+
+
+def _lines(index: Path) -> list[str]:
+    try:
+        return index.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise DatasetError(f"the index file {index} does not exist") from None
+    except UnicodeDecodeError as error:
+        raise DatasetError(
+            f"the index file {index} is no UTF-8 text (byte {error.start}); save it as UTF-8"
+        ) from None
+    except OSError as error:
+        raise DatasetError(f"the index file {index} cannot be read: {error}") from error
+
+
+def _split(line: str) -> tuple[str, str]:
+    """Split at the last blank: the label holds none, the path may."""
+    parts = line.rsplit(maxsplit=1)
+    return (parts[0], parts[1]) if len(parts) == 2 else (line, "")
+
+
+def _problem(base: Path, image: str, label: str, class_names: Sequence[str] | None) -> str:
+    if not label or (base / f"{image} {label}").is_file():
+        return f"no label after {image if not label else f'{image} {label}'!r}"
+    if not (base / image).is_file():
+        return f"the picture {base / image} does not exist"
+    if class_names is None or label in class_names:
+        return ""
+    if label.isdecimal() and int(label) < len(class_names):
+        return ""
+    return (
+        f"unknown label {label!r}{did_you_mean(label, class_names)}; "
+        f"one of {', '.join(class_names)}, or 0 to {len(class_names) - 1}"
+    )
+
+
+def _by_value(label: str) -> tuple[bool, int, str]:
+    return (not label.isdecimal(), int(label) if label.isdecimal() else 0, label)
