@@ -21,9 +21,11 @@ __all__ = [
     "OPERATORS",
     "TOLERANCE",
     "Verdict",
+    "brief",
     "check_condition",
     "check_timer",
     "check_trigger",
+    "finite_number",
 ]
 
 TOLERANCE = 1e-6
@@ -141,11 +143,11 @@ def _look_up(metric: str, metrics: Mapping[str, object]) -> float | str:
         value = value[int(index)]
     elif index is not None:
         return f"{name} is not a list: write {name} without an index"
-    number = _number(value)
-    return f"{metric} is {_brief(value)}, not a finite number" if number is None else number
+    number = finite_number(value)
+    return f"{metric} is {brief(value)}, not a finite number" if number is None else number
 
 
-def _number(value: object) -> float | None:
+def finite_number(value: object) -> float | None:
     """Return a finite number as a float; anything else, and a bool, as None."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
@@ -156,7 +158,8 @@ def _number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _brief(value: object) -> str:
+def brief(value: object) -> str:
+    """Return what a message shows of a value, which may be anything."""
     try:
         text = repr(value)
     except ValueError:  # an int of more digits than Python writes out

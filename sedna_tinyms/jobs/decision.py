@@ -1,0 +1,113 @@
+"""Whether the model that was just trained is better: two evaluation results compared.
+
+An evaluation worker reports one result for each model it was given, the new one first. For every
+metric ``m`` the deploy trigger can ask for ``m[i]``, the new model's numbers, and ``m_delta[i]``,
+the new minus the old ones. A comparison that cannot be made never deploys, and says why.
+
+`sedna_tinyms.jobs.differences` lists where Sedna's LocalController decides otherwise.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sedna_tinyms.errors import MetricsError, did_you_mean
+from sedna_tinyms.jobs.spec import Trigger
+from sedna_tinyms.jobs.triggers import brief, check_trigger, finite_number
+
+__all__ = ["Decision", "Stats", "compare", "decide"]
+
+Stats = dict[str, list[float]]
+"""Metric name to numbers."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether to deploy, why, and the numbers that the trigger looked at."""
+
+    deploy: bool
+    reason: str
+    stats: Stats = field(default_factory=dict)
+
+
+def decide(results: object, trigger: Trigger, now: datetime.time) -> Decision:
+    """Decide on the new model.
+
+    Parameters
+    ----------
+    results : object
+        What the evaluation worker reported: a list of two mappings with ``metrics``, the new
+        model's first. Anything else is a decision against it.
+    trigger : Trigger
+        The deploy trigger of the job.
+    now : datetime.time
+        The local time of day, for the trigger's timer.
+    """
+    try:
+        stats = compare(results)
+    except MetricsError as error:
+        return Decision(False, str(error))
+    verdict = check_trigger(trigger, stats, now)
+    return Decision(verdict.met, verdict.reason, stats)
+
+
+def compare(results: object) -> Stats:
+    """Return the numbers of the new model, and their differences to the old one's.
+
+    Raises
+    ------
+    MetricsError
+        If there are not exactly two results, or they do not hold the same metrics as lists of
+        finite numbers of the same lengths.
+    """
+    if not isinstance(results, list) or len(results) != 2:
+        count = len(results) if isinstance(results, list) else "no list of"
+        raise MetricsError(
+            f"the evaluation reported {count} results; to compare, it takes two: the new model's "
+            "and the old one's"
+        )
+    new, old = _metrics(results[0], "new"), _metrics(results[1], "old")
+    for one, other, whose, by in ((new, old, "old", "new"), (old, new, "new", "old")):
+        missing = [name for name in one if name not in other]
+        if missing:
+            raise MetricsError(
+                f"the {whose} model's result lacks the metric {missing[0]!r}, which the {by} "
+                f"one's has{did_you_mean(missing[0], other)}: report the same metrics for both"
+            )
+    stats: Stats = {}
+    for name, numbers in new.items():
+        if len(numbers) != len(old[name]):
+            raise MetricsError(
+                f"{name} has {len(numbers)} numbers for the new model and {len(old[name])} for "
+                "the old one: report the same classes for both"
+            )
+        stats[name] = numbers
+        stats[f"{name}_delta"] = [a - b for a, b in zip(numbers, old[name], strict=True)]
+    return stats
+
+
+def _metrics(result: object, which: str) -> Stats:
+    metrics = result.get("metrics") if isinstance(result, Mapping) else None
+    if not isinstance(metrics, Mapping) or not metrics:
+        raise MetricsError(
+            f"the {which} model's result has no metrics: evaluate must return a dict such as "
+            '{"accuracy": [0.9]}'
+        )
+    return {str(name): _numbers(name, value, which) for name, value in metrics.items()}
+
+
+def _numbers(name: object, value: object, which: str) -> list[float]:
+    if not isinstance(value, (list, tuple)):
+        raise MetricsError(
+            f"{name} of the {which} model is {brief(value)}, not a list of numbers: report [{name}]"
+        )
+    numbers = [finite_number(each) for each in value]
+    for index, number in enumerate(numbers):
+        if number is None:
+            raise MetricsError(
+                f"{name}[{index}] of the {which} model is {brief(value[index])}, not a finite "
+                "number"
+            )
+    return [number for number in numbers if number is not None]

@@ -1,0 +1,105 @@
+"""Where a job is decided otherwise here than by Sedna's controllers, on purpose.
+
+Given the same files and the same metrics, everything that is not in this table is decided alike.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["DIFFERENCES", "Difference"]
+
+
+class Difference(NamedTuple):
+    """One situation, what Sedna does with it, and what happens here."""
+
+    situation: str
+    sedna: str
+    here: str
+
+
+DIFFERENCES: dict[str, Difference] = {
+    # The deploy decision and the triggers
+    "list without index": Difference(
+        "A trigger names a list metric without an index: `accuracy_delta > 0`",
+        "compares 0.0, so `>` never deploys and `>=` deploys a worse model",
+        "never met, with the index to write as the reason; a warning when the YAML is loaded",
+    ),
+    "different metrics": Difference(
+        "Only one of the two results has a metric",
+        "the LocalController process panics",
+        "not deployed, and the metric is named",
+    ),
+    "fewer old numbers": Difference(
+        "A metric has fewer numbers for the old model than for the new one",
+        "the LocalController process panics",
+        "not deployed, and the metric is named",
+    ),
+    "more old numbers": Difference(
+        "A metric has more numbers for the old model than for the new one",
+        "compares the first ones, whatever classes they belong to",
+        "not deployed, and the metric is named",
+    ),
+    "broken index": Difference(
+        "A trigger's metric has a negative or unbalanced index: `accuracy[-1]`",
+        "the LocalController process panics",
+        "refused when the YAML is loaded",
+    ),
+    "lost report": Difference(
+        "The evaluation ends without a report",
+        "compares the metrics of the round before, which can deploy a model never evaluated",
+        "not deployed",
+    ),
+    # Counting and splitting
+    "blank lines": Difference(
+        "Blank lines in the dataset file",
+        "counted as samples and given to the workers",
+        "skipped",
+    ),
+    "unfinished line": Difference(
+        "The last line of the dataset has no newline yet",
+        "counted at once, though it may still be being written",
+        "counted when its newline arrives, or when the file has been left alone for 5 seconds",
+    ),
+    "edited dataset": Difference(
+        "Lines that were counted are changed, removed, or preceded by others",
+        "not noticed: later lines are split at the wrong places, or never seen",
+        "nothing more is counted until they are back, and the file is named",
+    ),
+    "long line": Difference(
+        "A line of 64 KiB or more",
+        "counting ends there, silently",
+        "nothing more is counted until it is mended, and the line is named",
+    ),
+    "byte order mark": Difference(
+        "The dataset file begins with a byte order mark",
+        "becomes part of the first sample",
+        "cut off",
+    ),
+    # Reading the YAML
+    "csv dataset": Difference(
+        "A Dataset whose format is not exactly `txt`",
+        "accepted, and training never starts",
+        "refused when the YAML is loaded",
+    ),
+    "never met": Difference(
+        "An unknown operator, or a train trigger on anything but `num_of_samples`",
+        "accepted, and never met",
+        "refused when the YAML is loaded",
+    ),
+    "train share": Difference(
+        "`trainProb` of 0 or less, or 1 or more",
+        "accepted: nothing is left to train on, or to evaluate with",
+        "refused when the YAML is loaded",
+    ),
+    "equal mounts": Difference(
+        "The dataset and a model of the same worker lie in one directory",
+        "the worker's pod is rejected, because two volumes have the same mount path",
+        "refused when the YAML is loaded",
+    ),
+    "remote urls": Difference(
+        "A url with the scheme s3, http or https",
+        "downloaded by the storage initializer, or left to the worker",
+        "refused when the YAML is loaded: one machine takes host paths only",
+    ),
+}

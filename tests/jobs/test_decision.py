@@ -1,0 +1,207 @@
+"""The runner decides as the LocalController does, but for the differences that are listed.
+
+`local_controller` below is what the LocalController was seen to do with two results.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sedna_tinyms.jobs.decision import decide
+from sedna_tinyms.jobs.differences import DIFFERENCES
+from sedna_tinyms.jobs.spec import Condition, Timer, Trigger
+
+NOON = datetime.time(12, 0)
+BETTER = {"accuracy": [0.9]}
+WORSE = {"accuracy": [0.8]}
+
+
+def result(metrics: object) -> dict[str, object]:
+    return {"format": "ckpt", "url": "/output/train/1/model.ckpt", "metrics": metrics}
+
+
+def trigger(metric: str, operator: str = ">", threshold: float = 0.0) -> Trigger:
+    return Trigger(Condition(operator, threshold, metric))
+
+
+def local_controller(results: list[dict[str, Any]], condition: Condition) -> str:
+    """Return "deploy", "refuse" or "panic" (for well-formed metric names, > and >= only)."""
+    metrics = [each["metrics"] for each in results]
+    if len(metrics) != 2:
+        return "refuse"
+    for each in metrics:
+        for value in each.values():
+            if not isinstance(value, list):
+                return "refuse"
+    new, old = metrics
+    stats: dict[str, list[float]] = {}
+    if new.keys() != old.keys():
+        return "panic"
+    for name, numbers in new.items():
+        if len(old[name]) < len(numbers):
+            return "panic"
+        stats[name] = numbers
+        stats[f"{name}_delta"] = [n - o for n, o in zip(numbers, old[name], strict=False)]
+    name, _, index = condition.metric.rstrip("]").partition("[")
+    if name not in stats or (index and int(index) >= len(stats[name])):
+        return "refuse"
+    value = stats[name][int(index)] if index else 0.0
+    met = value > condition.threshold if condition.operator == ">" else value >= condition.threshold
+    return "deploy" if met else "refuse"
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "rule", "deploy", "reason"),
+    [
+        (BETTER, WORSE, trigger("accuracy_delta[0]"), True, "accuracy_delta[0] 0.1 is > 0"),
+        (WORSE, BETTER, trigger("accuracy_delta[0]"), False, "-0.1 is not > 0"),
+        (BETTER, BETTER, trigger("accuracy_delta[0]"), False, "0 is not > 0"),
+        (BETTER, BETTER, trigger("accuracy_delta[0]", ">="), True, "0 is >= 0"),
+        (BETTER, WORSE, trigger("accuracy[0]", ">", 0.95), False, "0.9 is not > 0.95"),
+        (BETTER, WORSE, trigger("acuracy_delta[0]"), False, "did you mean 'accuracy_delta'?"),
+        (BETTER, WORSE, trigger("accuracy_delta[1]"), False, "1 numbers"),
+        ({"accuracy": 0.9}, {"accuracy": 0.8}, trigger("accuracy_delta[0]"), False, "not a list"),
+        (
+            {"recall": [0.1, 0.9], "f1": [0.5]},
+            {"recall": [0.9, 0.1], "f1": [0.5]},
+            trigger("recall_delta[1]", ">", 0.7),
+            True,
+            "0.8 is > 0.7",
+        ),
+    ],
+)
+def test_decisions_that_are_those_of_the_local_controller(
+    new: dict[str, Any], old: dict[str, Any], rule: Trigger, deploy: bool, reason: str
+) -> None:
+    results = [result(new), result(old)]
+    decision = decide(results, rule, NOON)
+    assert decision.deploy is deploy
+    assert reason in decision.reason
+    assert local_controller(results, rule.condition) == ("deploy" if deploy else "refuse")
+
+
+@pytest.mark.parametrize(
+    ("difference", "new", "old", "rule", "sedna", "reason"),
+    [
+        ("list without index", WORSE, BETTER, trigger("accuracy_delta", ">="), "deploy", "[0]"),
+        (
+            "different metrics",
+            {"accuracy": [0.9], "f1": [0.9]},
+            WORSE,
+            trigger("accuracy_delta[0]"),
+            "panic",
+            "'f1'",
+        ),
+        (
+            "different metrics",
+            BETTER,
+            {"accuracy": [0.8], "f1": [0.9]},
+            trigger("accuracy_delta[0]"),
+            "panic",
+            "'f1'",
+        ),
+        (
+            "fewer old numbers",
+            {"recall": [0.9, 0.9]},
+            {"recall": [0.1]},
+            trigger("recall_delta[0]"),
+            "panic",
+            "2 numbers for the new model and 1",
+        ),
+        (
+            "more old numbers",
+            {"recall": [0.9]},
+            {"recall": [0.1, 0.9]},
+            trigger("recall_delta[0]"),
+            "deploy",
+            "1 numbers for the new model and 2",
+        ),
+    ],
+)
+def test_differences_on_purpose(
+    difference: str,
+    new: dict[str, Any],
+    old: dict[str, Any],
+    rule: Trigger,
+    sedna: str,
+    reason: str,
+) -> None:
+    assert difference in DIFFERENCES
+    results = [result(new), result(old)]
+    assert local_controller(results, rule.condition) == sedna
+    decision = decide(results, rule, NOON)
+    assert not decision.deploy
+    assert reason in decision.reason
+
+
+NUMBERS = st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=1, max_size=2)
+METRICS = st.dictionaries(st.sampled_from(["a", "b"]), NUMBERS | st.just(0.5), min_size=1)
+CONDITIONS = st.builds(
+    Condition,
+    st.sampled_from([">", ">="]),
+    st.sampled_from([-0.5, 0.0, 0.5]),
+    st.sampled_from(["a", "a[0]", "a_delta", "a_delta[0]", "a_delta[1]", "b_delta[0]", "c[0]"]),
+)
+
+
+@given(new=METRICS, old=METRICS, condition=CONDITIONS)
+def test_every_other_decision_is_that_of_the_local_controller(
+    new: dict[str, Any], old: dict[str, Any], condition: Condition
+) -> None:
+    results = [result(new), result(old)]
+    decision = decide(results, Trigger(condition), NOON)
+    sedna = local_controller(results, condition)
+    listed = (
+        "[" not in condition.metric
+        or new.keys() != old.keys()
+        or any(
+            len(new[name]) != len(old[name])
+            for name in new
+            if isinstance(new[name], list) and isinstance(old[name], list)
+        )
+    )
+    if not listed:
+        assert sedna == ("deploy" if decision.deploy else "refuse")
+    elif decision.deploy:
+        assert sedna == "deploy"
+
+
+def test_the_timer_of_the_deploy_trigger_counts() -> None:
+    rule = Trigger(Condition(">", 0.0, "accuracy_delta[0]"), Timer("22:00", "06:00"))
+    decision = decide([result(BETTER), result(WORSE)], rule, NOON)
+    assert not decision.deploy
+    assert "12:00 is not between 22:00 and 06:00" in decision.reason
+    assert decision.stats["accuracy_delta"] == [pytest.approx(0.1)]
+
+
+@pytest.mark.parametrize(
+    ("results", "reason"),
+    [
+        (None, "no list of results"),
+        ("two", "no list of results"),
+        ([], "0 results"),
+        ([result(BETTER)], "1 results"),
+        ([result(BETTER)] * 3, "3 results"),
+        ([result(BETTER), None], "old model's result has no metrics"),
+        ([result(BETTER), {}], "old model's result has no metrics"),
+        ([result({}), result({})], "new model's result has no metrics"),
+        ([result([0.9]), result(WORSE)], "new model's result has no metrics"),
+        ([result({"accuracy": [math.nan]}), result(WORSE)], "accuracy[0] of the new model is nan"),
+        ([result(BETTER), result({"accuracy": [math.inf]})], "accuracy[0] of the old model is inf"),
+        ([result({"accuracy": ["0.9"]}), result(WORSE)], "'0.9', not a finite number"),
+        ([result({"accuracy": [True]}), result(WORSE)], "True, not a finite number"),
+        ([result({"accuracy": [10**5000]}), result(WORSE)], "not a finite number"),
+        ([result({"accuracy": [1e308]}), result({"accuracy": [-1e308]})], "inf"),
+        ([result({"acuracy": [0.9]}), result(WORSE)], "did you mean 'accuracy'?"),
+    ],
+)
+def test_what_cannot_be_compared_is_not_deployed(results: object, reason: str) -> None:
+    decision = decide(results, trigger("accuracy_delta[0]"), NOON)
+    assert not decision.deploy
+    assert reason in decision.reason
