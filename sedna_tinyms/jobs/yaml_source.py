@@ -10,7 +10,8 @@ Plain scalars mean what they mean to ``kubectl``, which reads YAML 1.1 through G
                                                     the number 1200)
 ``yes``, ``no``, ``on``, ``off``, ``y``, ``true``   booleans: quote them where a text is wanted
 ``8``, ``010``, ``0o10``, ``0x8``, ``0b1000``       integers
-``1e3``, ``.5``, ``.inf``, ``.nan``                 floats
+``1e3``, ``.5``                                     floats; ``.inf`` and ``.nan`` are refused,
+                                                    because JSON has no such numbers
 ``~``, ``null``, nothing                            null
 ==================================================  ==========================================
 
@@ -291,6 +292,8 @@ def _scalar(node: yaml.Node, kind: str) -> Scalar:
     if kind == "str":
         return text
     value = _plain_scalar(text)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _error(node, f"{text} is a number that Kubernetes cannot hold: write a finite one")
     if kind == PLAIN:
         return value
     if type(value) not in SCALAR_TYPES[kind]:
