@@ -1,0 +1,49 @@
+"""`sedna-tinyms exec worker.py ARGS`: run a worker script that knows nothing of this package."""
+
+from __future__ import annotations
+
+import argparse
+import runpy
+import sys
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+from sedna_tinyms import onednn, plugin, sedna
+from sedna_tinyms.errors import UsageError
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("script", help="the worker script")
+    parser.add_argument(
+        "arguments", nargs=argparse.REMAINDER, metavar="...", help="arguments of the script"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the script as ``python script ...`` would, with TINYMS and a `sedna` in place."""
+    script = Path(arguments.script)
+    if not script.exists():
+        raise UsageError(f"there is no script {script} (looked in {Path.cwd()})")
+    onednn.limit_instruction_set()
+    plugin.register()
+    sys.argv = [arguments.script, *arguments.arguments]
+    sys.path[0] = str(script.resolve().parent)
+    sedna.install()
+    try:
+        runpy.run_path(arguments.script, run_name="__main__")
+    except Exception as error:
+        traceback.print_exception(error.with_traceback(_from_script(error, arguments.script)))
+        return 1
+    return 0
+
+
+def _from_script(error: Exception, script: str) -> TracebackType | None:
+    """Cut off the frames of this command, which a reader of the script has no use for."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename != script:
+        trace = trace.tb_next
+    return trace if trace or isinstance(error, SyntaxError) else error.__traceback__

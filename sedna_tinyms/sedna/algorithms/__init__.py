@@ -1,0 +1,1 @@
+"""Algorithms that a job names in its YAML."""

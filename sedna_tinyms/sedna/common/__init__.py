@@ -1,0 +1,1 @@
+"""What every part of the worker library uses: settings, registry, files, log."""

@@ -1,0 +1,165 @@
+"""Puts a newly deployed model into service while the worker goes on predicting."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sedna_tinyms.errors import ConfigurationError, ModelFileError, StorageError
+from sedna_tinyms.sedna.common.config import Context
+from sedna_tinyms.sedna.common.constant import K8sResourceKindStatus
+from sedna_tinyms.sedna.common.file_ops import FileOps, read_bytes
+from sedna_tinyms.sedna.common.log import LOGGER
+
+__all__ = ["DEFAULT_PERIOD_SECONDS", "ModelLoadingThread"]
+
+DEFAULT_PERIOD_SECONDS = 60.0
+
+
+class _Deployed(NamedTuple):
+    """What the config file names."""
+
+    model_path: str
+    version: str
+
+
+class ModelLoadingThread(threading.Thread):
+    """Watches the hot-update config file, and loads each model that it announces.
+
+    The file is ``{"model_config": {"model_path": ..., "model_update_time": ...}}``; a new time is
+    a new model. The thread ends with the process and outlives every error: whatever could not be
+    read or loaded is tried again at the next poll, and until then the old model stays in service.
+    Each outcome is reported once for each version.
+
+    Parameters
+    ----------
+    estimator : backend
+        What is asked to `load` the new model.
+    callback : callable, optional
+        Called with ``task_info=None``, ``status`` (``completed`` or ``failed``) and
+        ``kind="deploy"``.
+    version : str
+        The version in service; the first one that the file names differs and is loaded.
+    period : float, optional
+        Seconds between two polls; ``MODEL_POLL_PERIOD_SECONDS`` by default.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        callback: Callable[..., Any] | None = None,
+        version: str = "latest",
+        *,
+        period: float | None = None,
+    ) -> None:
+        super().__init__(name="model-hot-update", daemon=True)
+        self.backend = estimator
+        self.callback = callback
+        self.version = version
+        self.period = _poll_period() if period is None else period
+        self.config_path = Context.get_parameters("MODEL_HOT_UPDATE_CONFIG")
+        self._stopped = threading.Event()
+        self._failed_version: str | None = None
+
+    def run(self) -> None:
+        """Poll until the process ends or `stop` is called."""
+        if not self.config_path:
+            LOGGER.error("MODEL_HOT_UPDATE is on, but MODEL_HOT_UPDATE_CONFIG names no file")
+            return
+        while not self._stopped.wait(self.period):
+            try:
+                self.poll()
+            except Exception:
+                LOGGER.exception("hot update: this poll failed; the model in service stays")
+
+    def stop(self) -> None:
+        """Let the thread end after the poll that it is at."""
+        self._stopped.set()
+
+    def poll(self) -> bool:
+        """Look once, and load what is new; True if a new model is in service now."""
+        deployed = self._read_config()
+        if deployed is None or deployed.version == self.version:
+            return False
+        with tempfile.TemporaryDirectory(prefix="sedna-hot-update-") as directory:
+            try:
+                model = _fetch(deployed.model_path, Path(directory))
+            except StorageError as error:
+                LOGGER.warning("hot update: %s; it is tried again at the next poll", error)
+                return False
+            if self._read_config() != deployed:
+                return False  # The next model arrived meanwhile: the copy may hold parts of it.
+            loaded = self._load(model, deployed)
+        if loaded:
+            self.version = deployed.version
+        if loaded or deployed.version != self._failed_version:
+            self._report(loaded)
+        self._failed_version = None if loaded else deployed.version
+        return loaded
+
+    def _read_config(self) -> _Deployed | None:
+        try:
+            entry = json.loads(read_bytes(self.config_path))["model_config"]
+            return _Deployed(str(entry["model_path"]), str(entry["model_update_time"]))
+        except StorageError as error:
+            LOGGER.debug("hot update: nothing deployed yet: %s", error)
+        except (ValueError, TypeError, KeyError) as error:
+            LOGGER.warning("hot update: %s cannot be used: %r", self.config_path, error)
+        return None
+
+    def _load(self, model: str, deployed: _Deployed) -> bool:
+        try:
+            if not getattr(self.backend, "reloadable", True):
+                raise ModelFileError("the estimator has no load(model_url=...) to change its model")
+            self.backend.load(model)
+        except Exception:
+            LOGGER.exception(
+                "hot update: %s (version %s) cannot be loaded; the model in service stays",
+                deployed.model_path,
+                deployed.version,
+            )
+            return False
+        LOGGER.info("hot update: %s (version %s) is in service", *deployed)
+        return True
+
+    def _report(self, loaded: bool) -> None:
+        if self.callback is not None:
+            status = K8sResourceKindStatus.COMPLETED if loaded else K8sResourceKindStatus.FAILED
+            self.callback(task_info=None, status=status.value, kind="deploy")
+
+
+def _poll_period() -> float:
+    given = Context.get_parameters("MODEL_POLL_PERIOD_SECONDS", DEFAULT_PERIOD_SECONDS)
+    try:
+        seconds = int(given)
+    except ValueError:
+        raise ConfigurationError(
+            f"MODEL_POLL_PERIOD_SECONDS is {given!r}; it must be a whole number of seconds"
+        ) from None
+    return float(seconds) if seconds >= 1 else DEFAULT_PERIOD_SECONDS
+
+
+def _fetch(source: str, directory: Path) -> str:
+    """Copy the model, under a name with its own suffix, which is how loaders tell formats."""
+    before = _state(source)
+    target = str(directory / f"model{Path(source).suffix}")
+    FileOps.download(source, target)
+    if _state(source) != before:
+        raise StorageError(f"{source} changed while it was copied")
+    return target
+
+
+def _state(source: str) -> tuple[int, int] | None:
+    """Size and time of a local file, which a controller may be overwriting in place."""
+    if FileOps.is_remote(source):
+        return None
+    try:
+        status = os.stat(source)  # noqa: PTH116 - `source` is a URL or a path
+    except OSError as error:
+        raise StorageError(f"cannot read the model {source}: {error}") from error
+    return status.st_size, status.st_mtime_ns
