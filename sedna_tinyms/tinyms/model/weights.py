@@ -32,11 +32,26 @@ __all__ = ["LoadReport", "Weights", "load_weights", "read_weights", "save_weight
 HEAD = "head."
 CRC_MARK = b"crc_num"
 CRC_TRAILER_SIZE = len(CRC_MARK) + 10
-OPTIMIZER_STATE = re.compile(
-    r"^(moments|moment1|moment2|accum|stat|mean_square|mean_gradient|velocity|adam_[mv])\."
-    r"|(^|\.)(learning_rate|global_step|momentum|beta[12]_power|scale_sense|current_iterator_step"
-    r"|last_overflow_iterator_step|loss_scale|epoch_num|step_num|num_batches_tracked)$"
+# What MindSpore's optimizers and training steps keep: an array for each parameter, named
+# "<slot>.<parameter>", and single numbers. PyTorch's batch normalization counts its batches.
+SLOTS = re.compile(
+    r"(moments?|moment[12]|accum(_update)?|stat|linear|mean_square|mean_gradient|prev|step_size"
+    r"|(lamb|adam)_[mv])\.|(mu|eta|ax)_\.?"
 )
+TRAINING_NUMBERS = {
+    "beta1_power",
+    "beta2_power",
+    "current_iterator_step",
+    "epoch_num",
+    "global_step",
+    "last_overflow_iterator_step",
+    "learning_rate",
+    "loss_scale",
+    "momentum",
+    "num_batches_tracked",
+    "scale_sense",
+    "step_num",
+}
 
 
 class Weights(NamedTuple):
@@ -256,7 +271,7 @@ def _broken(file: Path, size: int, error: BaseException) -> ModelFileError:
 
 
 def _read_npz(file: Path) -> dict[str, NDArray[np.generic] | str]:
-    with np.load(file, allow_pickle=False) as archive:
+    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
 
@@ -296,7 +311,7 @@ def _sort_out(file: Path, entries: Mapping[str, NDArray[np.generic] | str]) -> W
             metadata[name] = entry
         elif entry.dtype.kind in "US":
             metadata[name] = str(entry)
-        elif OPTIMIZER_STATE.search(name):
+        elif _is_optimizer_state(name, entries):
             optimizer_state.append(name)
         elif entry.dtype.kind in "fc" and not np.isfinite(entry).all():
             raise ModelFileError(
@@ -306,6 +321,13 @@ def _sort_out(file: Path, entries: Mapping[str, NDArray[np.generic] | str]) -> W
         else:
             arrays[name] = entry
     return Weights(arrays, metadata, tuple(optimizer_state))
+
+
+def _is_optimizer_state(name: str, entries: Mapping[str, object]) -> bool:
+    slot = SLOTS.match(name)
+    if slot and name[slot.end() :] in entries:
+        return True
+    return name.rpartition(".")[2] in TRAINING_NUMBERS
 
 
 def _named_for(
