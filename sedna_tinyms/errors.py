@@ -162,14 +162,19 @@ class Problems:
     def __bool__(self) -> bool:
         return bool(self.lines)
 
-    def raise_as(self, kind: type[SednaTinyMSError], heading: str, *, most: int = 20) -> None:
-        """Raise `kind` with every problem noted so far (the first `most`); nothing if none."""
-        if not self.lines:
-            return
+    def as_error(
+        self, kind: type[SednaTinyMSError], heading: str, *, most: int = 20
+    ) -> SednaTinyMSError:
+        """Return a `kind` that says every problem noted so far (the first `most`)."""
         shown = self.lines[:most]
         if len(self.lines) > most:
             shown.append(f"... and {len(self.lines) - most} more")
-        raise kind(f"{heading}:\n" + "\n".join(f"  {line}" for line in shown))
+        return kind(f"{heading}:\n" + "\n".join(f"  {line}" for line in shown))
+
+    def raise_as(self, kind: type[SednaTinyMSError], heading: str, *, most: int = 20) -> None:
+        """Raise `as_error` if any problem was noted."""
+        if self.lines:
+            raise self.as_error(kind, heading, most=most)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from sedna_tinyms.errors import JobSpecError, Problems
+from sedna_tinyms.errors import JobSpecError, Problems, SednaTinyMSError
 
 __all__ = ["Finding", "Findings", "Severity"]
 
@@ -68,9 +68,9 @@ class Findings:
         """Return every finding in the order of the file."""
         return tuple(sorted(self.found, key=lambda f: f.line))
 
-    def raise_errors(self) -> None:
-        """Raise JobSpecError with every error found; nothing if there are none."""
+    def as_error(self) -> SednaTinyMSError:
+        """Return a JobSpecError that says every error found."""
         problems = Problems()
         for finding in self.errors:
             problems.add(finding.describe(self.source))
-        problems.raise_as(JobSpecError, f"{self.source} is not a job that can be run")
+        return problems.as_error(JobSpecError, f"{self.source} is not a job that can be run")

@@ -36,7 +36,15 @@ from yaml.scanner import Scanner
 
 from sedna_tinyms.errors import JobSpecError
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "YamlNode", "parse_documents", "read_documents"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_DEPTH",
+    "MAX_NODES",
+    "YamlNode",
+    "parse_documents",
+    "read_documents",
+    "text_at",
+]
 
 MAX_BYTES = 1 << 20
 """The largest file that is read: 1 MiB, about what etcd stores of one object."""
@@ -94,6 +102,12 @@ class YamlNode:
         if isinstance(self.value, list):
             return [node.plain() for node in self.value]
         return self.value
+
+
+def text_at(node: YamlNode | None, *keys: str) -> str | None:
+    """Return the text found by following `keys` from a node; None where there is none."""
+    found = node.get(*keys) if node is not None else None
+    return found.value if found is not None and isinstance(found.value, str) else None
 
 
 def read_documents(path: Path | str) -> list[YamlNode]:

@@ -1,0 +1,105 @@
+"""``sedna-tinyms validate JOB.yaml``: what is wrong with a job, or what it will do."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from sedna_tinyms.errors import SednaTinyMSError
+from sedna_tinyms.jobs.findings import Findings
+from sedna_tinyms.jobs.loading import inspect_job
+from sedna_tinyms.jobs.paths import HostPaths
+from sedna_tinyms.jobs.preflight import check_files
+from sedna_tinyms.jobs.spec import Job, ModelResource, Trigger
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("job", metavar="JOB.yaml", type=Path, help="the YAML that kubectl takes")
+    parser.add_argument("--name", help="which job, where the file holds several")
+    parser.add_argument(
+        "--root",
+        metavar="DIR",
+        type=Path,
+        help="the directory that plays the host's /; also checks that the job's files are there",
+    )
+    parser.add_argument("--json", action="store_true", help="print the outcome as one JSON object")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check the job; the exit code is 0, or that of the error found."""
+    findings = Findings(arguments.job)
+    job = error = None
+    try:
+        job, findings = inspect_job(arguments.job, arguments.name)
+        if job is None:
+            error = findings.as_error()
+        elif arguments.root is not None:
+            check_files(job, HostPaths(arguments.root))
+    except SednaTinyMSError as raised:
+        error = raised
+    if arguments.json:
+        print(json.dumps(_outcome(job, findings, error), indent=2))
+        return 0 if error is None else error.exit_code
+    for finding in findings.sorted():
+        print(finding.describe(findings.source))
+    if job is not None:
+        print("\n".join(summary(job)))
+    if error is None:
+        return 0
+    if findings.errors:  # they are printed already
+        return error.exit_code
+    raise error
+
+
+def _outcome(
+    job: Job | None, findings: Findings, error: SednaTinyMSError | None
+) -> dict[str, object]:
+    return {
+        "valid": error is None,
+        "job": job.name if job is not None else None,
+        "findings": [
+            {
+                "severity": finding.severity.value,
+                "line": finding.line,
+                "path": finding.path,
+                "message": finding.message,
+            }
+            for finding in findings.sorted()
+        ],
+        "error": str(error) if error is not None else None,
+    }
+
+
+def summary(job: Job) -> list[str]:
+    """Return what a job will do, in a few lines."""
+    spec = job.spec
+    deployed = job.deploy_model
+    if spec.deploy_model.hot_update_enabled:
+        how = f"hot, looked for every {spec.deploy_model.poll_period_seconds} s"
+    else:
+        how = "cold, the inference worker restarts"
+    parameters = ", ".join(f"{k}={v}" for k, v in spec.hard_example_mining.parameters)
+    return [
+        f"{job.namespace}/{job.name}: valid",
+        f"  data       {job.dataset.url}, {spec.train_prob:g} of every arrival for training",
+        f"  train      when {_trigger(spec.train_trigger)}, from {_model(job.initial_model)}",
+        f"  evaluate   against {_model(job.eval_model)}",
+        f"  deploy     when {_trigger(spec.deploy_trigger)}, to {_model(deployed)} ({how})",
+        f"  hard ones  {spec.hard_example_mining.name}{f' ({parameters})' if parameters else ''}",
+        f"  output     {spec.output_dir}",
+    ]
+
+
+def _trigger(trigger: Trigger) -> str:
+    condition = trigger.condition
+    text = f"{condition.metric} {condition.operator} {condition.threshold:g}"
+    timer = trigger.timer
+    return f"{text} between {timer.start} and {timer.end}" if timer else text
+
+
+def _model(model: ModelResource) -> str:
+    return f"{model.url} ({model.format})"

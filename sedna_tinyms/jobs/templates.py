@@ -1,0 +1,144 @@
+"""What a worker's pod template says that a cluster, or one machine, treats otherwise.
+
+As in `sedna_tinyms.jobs.crosschecks`, what the schema has found wrong already is passed over.
+"""
+
+from __future__ import annotations
+
+from sedna_tinyms.errors import did_you_mean
+from sedna_tinyms.jobs.findings import Findings
+from sedna_tinyms.jobs.resources import CONTAINER_IGNORED, POD_IGNORED
+from sedna_tinyms.jobs.yaml_source import YamlNode, text_at
+
+__all__ = ["check_template"]
+
+BACKENDS = ("TINYMS", "MINDSPORE", "TENSORFLOW", "KERAS", "TORCH")
+
+INJECTED = {
+    "NAMESPACE",
+    "JOB_NAME",
+    "WORKER_NAME",
+    "LC_SERVER",
+    "DATA_PATH_PREFIX",
+    "BASE_MODEL_URL",
+    "MODEL_URL",
+    "MODEL_URLS",
+    "TRAIN_DATASET_URL",
+    "TEST_DATASET_URL",
+    "ORIGINAL_DATASET_URL",
+    "HEM_NAME",
+    "HEM_PARAMETERS",
+    "MODEL_HOT_UPDATE",
+    "MODEL_POLL_PERIOD_SECONDS",
+    "MODEL_HOT_UPDATE_CONFIG",
+}
+"""Variables that the controllers set, over what a template says."""
+
+
+def check_template(kind: str, template: YamlNode, path: str, findings: Findings) -> None:
+    """Check the template, at `path`, of a ``train``, ``eval`` or ``inference`` worker."""
+    pod = template.get("spec")
+    if pod is None:
+        return
+    _check_restart_policy(kind, pod, f"{path}.spec", findings)
+    ignored = [key for key in pod.mapping if key in POD_IGNORED and key != "initContainers"]
+    containers = pod.get("containers")
+    if containers is None or not containers.items:
+        return
+    container = containers.items[0]
+    ignored += [f"containers[0].{key}" for key in container.mapping if key in CONTAINER_IGNORED]
+    if container.get("resources") is not None:
+        ignored.append("containers[0].resources")
+    if ignored:
+        findings.note(
+            pod.line,
+            f"{path}.spec",
+            f"without effect on one machine, where a worker is a process: {', '.join(ignored)}",
+        )
+    if len(containers.items) > 1 or pod.get("initContainers") is not None:
+        findings.warning(
+            containers.line,
+            f"{path}.spec",
+            f"only the first container, {text_at(container, 'name')!r}, is run on one machine",
+        )
+    if container.get("image") is None:
+        findings.warning(
+            container.line,
+            f"{path}.spec.containers[0].image",
+            "is missing: it is not needed here, but a cluster refuses the worker's pod",
+        )
+    _check_environment(kind, container, f"{path}.spec.containers[0].env", findings)
+    _check_expansions(container, f"{path}.spec.containers[0]", findings)
+
+
+def _check_restart_policy(kind: str, pod: YamlNode, path: str, findings: Findings) -> None:
+    policy = text_at(pod, "restartPolicy")
+    if kind == "inference" or policy == "Never":
+        return
+    line = pod.key_lines.get("restartPolicy", pod.line)
+    if policy == "Always":
+        findings.warning(
+            line,
+            f"{path}.restartPolicy",
+            "Always restarts a worker that has finished, so on a cluster the stage never "
+            "completes: write Never",
+        )
+    else:
+        findings.note(
+            line,
+            f"{path}.restartPolicy",
+            f"{'OnFailure' if policy else 'OnFailure, the default,'} restarts a crashed script "
+            "in place on a cluster, and the stage never fails; here it fails at once, as with "
+            "Never",
+        )
+
+
+def _check_environment(kind: str, container: YamlNode, path: str, findings: Findings) -> None:
+    env = container.get("env")
+    seen: dict[str, int] = {}
+    for index, variable in enumerate(env.items if env is not None else []):
+        name = text_at(variable, "name")
+        if name is None:
+            continue
+        where = f"{path}[{index}]"
+        if name in seen:
+            findings.warning(
+                variable.line, where, f"{name} is set a second time (first in line {seen[name]})"
+            )
+        seen[name] = variable.line
+        if name in INJECTED:
+            findings.warning(
+                variable.line, where, f"{name} is overwritten where Sedna sets it itself"
+            )
+        if variable.get("valueFrom") is not None:
+            findings.warning(
+                variable.line, where, f"{name} is not set here: valueFrom needs a cluster"
+            )
+        value = text_at(variable, "value")
+        if name == "BACKEND_TYPE" and value and value.upper() not in BACKENDS:
+            findings.warning(
+                variable.line,
+                where,
+                f"BACKEND_TYPE {value!r} is none of {', '.join(BACKENDS)}"
+                f"{did_you_mean(value.upper(), BACKENDS)}",
+            )
+    if "BACKEND_TYPE" not in seen:
+        findings.note(
+            env.line if env is not None else container.line,
+            path,
+            f"sets no BACKEND_TYPE: unless the {kind} script does, KubeEdge's library takes "
+            "TENSORFLOW",
+        )
+
+
+def _check_expansions(container: YamlNode, path: str, findings: Findings) -> None:
+    env = container.get("env")
+    nodes = [variable.get("value") for variable in (env.items if env is not None else [])]
+    for key in ("command", "args"):
+        words = container.get(key)
+        nodes += words.items if words is not None else []
+    for node in nodes:
+        if node is not None and isinstance(node.value, str) and "$(" in node.value:
+            findings.warning(
+                node.line, path, f"{node.value!r}: Kubernetes expands $(NAME), one machine does not"
+            )
