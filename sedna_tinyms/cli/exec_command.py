@@ -17,6 +17,12 @@ __all__ = ["configure", "run"]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
+    parser.add_argument(
+        "--library",
+        choices=("any", "kubeedge", "embedded"),
+        default="any",
+        help="whose worker library the script gets: KubeEdge's if it is installed, by default",
+    )
     parser.add_argument("script", help="the worker script")
     parser.add_argument(
         "arguments", nargs=argparse.REMAINDER, metavar="...", help="arguments of the script"
@@ -32,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     plugin.register()
     sys.argv = [arguments.script, *arguments.arguments]
     sys.path[0] = str(script.resolve().parent)
-    sedna.install()
+    sedna.install(arguments.library)
     try:
         runpy.run_path(arguments.script, run_name="__main__")
     except Exception as error:

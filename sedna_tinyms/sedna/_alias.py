@@ -11,17 +11,24 @@ from types import ModuleType
 from typing import Any, Literal
 
 from sedna_tinyms import plugin
+from sedna_tinyms.errors import ConfigurationError, WorkerLibraryError, did_you_mean
 
 __all__ = ["install", "uninstall"]
 
 ALIAS = "sedna"
 PACKAGE = "sedna_tinyms.sedna"
+LIBRARIES = ("any", "kubeedge", "embedded")
 
 
-def install() -> Literal["kubeedge", "embedded"]:
+def install(library: str = "any") -> Literal["kubeedge", "embedded"]:
     """Make ``import sedna`` work: with KubeEdge's library if there is one, with this one if not.
 
     Calling it again changes nothing. No file is written, and nothing that is installed is hidden.
+
+    Parameters
+    ----------
+    library : {"any", "kubeedge", "embedded"}
+        Insist on KubeEdge's, or on this one even where KubeEdge's is installed.
 
     Returns
     -------
@@ -31,11 +38,27 @@ def install() -> Literal["kubeedge", "embedded"]:
     Raises
     ------
     WorkerLibraryError
-        If `sedna` is installed but is not KubeEdge's: it is left alone, and the message says how
-        to go on.
+        If `sedna` is installed but is not KubeEdge's, in which case it is left alone, or if
+        KubeEdge's was asked for and is missing, or comes too late for this one to take its place.
     """
+    if library not in LIBRARIES:
+        raise ConfigurationError(
+            f"library is {library!r}{did_you_mean(library, LIBRARIES)}; "
+            f"it must be one of {', '.join(LIBRARIES)}"
+        )
     found = plugin.library()
-    if found is None:
+    if library == "kubeedge" and found != "kubeedge":
+        raise WorkerLibraryError(
+            "KubeEdge Sedna's worker library is not installed: put the `lib` directory of a "
+            "checkout of github.com/kubeedge/sedna on PYTHONPATH (no package index has it), and "
+            "what it needs comes with `pip install 'sedna-tinyms[kubeedge]'`"
+        )
+    if library == "embedded" and found == "kubeedge" and ALIAS in sys.modules:
+        raise WorkerLibraryError(
+            "KubeEdge Sedna's worker library was imported already: choose the embedded one before "
+            "the first import of sedna"
+        )
+    if found is None or (library == "embedded" and found == "kubeedge"):
         _forget_modules()  # Such as the namespace package of a mere directory called sedna.
         sys.meta_path.insert(0, _FINDER)
         return "embedded"

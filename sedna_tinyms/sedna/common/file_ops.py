@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -154,8 +155,12 @@ class FileOps:
             cls.copy_file(src, arrival)
         if unpack:
             cls.delete(target)
-            shutil.unpack_archive(arrival, target, format="gztar", filter="data")
-            cls.delete(arrival)
+            try:
+                shutil.unpack_archive(arrival, target, format="gztar", filter="data")
+            except (OSError, shutil.ReadError, tarfile.TarError) as error:
+                raise StorageError(f"cannot unpack {os.fspath(src)}: {error}") from error
+            finally:
+                cls.delete(arrival)
         return target
 
     @classmethod
@@ -274,12 +279,12 @@ def _storage_options(scheme: str) -> dict[str, Any]:
 
 def _get(url: str, target: str) -> None:
     with _remote(url) as (files, path):
-        if files.isdir(path) and not url.startswith("http"):
+        if not url.startswith("http") and files.isdir(path):
             files.get(path.rstrip("/") + "/", target.rstrip("/") + "/", recursive=True)
             return
-        place = Path(target, Path(path).name) if Path(target).is_dir() else Path(target)
-        with write_file(place) as temporary:
-            files.get_file(path, str(temporary))
+    place = Path(target, Path(path).name) if Path(target).is_dir() else Path(target)
+    with write_file(place) as temporary, _remote(url) as (files, path):
+        files.get_file(path, str(temporary))
 
 
 def _put(source: Path, url: str) -> None:

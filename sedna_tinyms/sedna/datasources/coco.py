@@ -36,7 +36,7 @@ class JSONDataParse(BaseDataSource):
         for name, text in read_texts(files):
             try:
                 self._read(json.loads(text), names, boxes)
-            except (ValueError, TypeError, KeyError) as error:
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise DatasetError(f"{name} is no COCO annotation file: {error!r}") from error
         self.x = np.array(names)
         self.y = None if self.is_test_data else as_objects(boxes)
