@@ -25,13 +25,13 @@ STAGES: Final = ("Train", "Eval", "Deploy")
 CONDITION_TYPES: Final = ("Waiting", "Ready", "Starting", "Running", "Completed", "Failed")
 
 WITHIN_A_STAGE: Final = {
-    "Waiting": {"Ready"},
+    "Waiting": {"Ready", "Failed"},
     "Ready": {"Starting", "Failed"},
     "Starting": {"Running", "Completed", "Failed"},
     "Running": {"Completed", "Failed"},
 }
 # Deploy alone may end without a worker: the trigger says no, or a cold deployment is a copy.
-WITHIN_DEPLOY: Final = {"Waiting": {"Completed", "Failed"}, "Ready": {"Completed"}}
+WITHIN_DEPLOY: Final = {"Waiting": {"Completed"}, "Ready": {"Completed"}}
 NEXT_STAGE: Final = {"Train": "Eval", "Eval": "Deploy", "Deploy": "Train"}
 
 
@@ -133,6 +133,19 @@ class JobStatus:
             condition["data"] = json.dumps(data, default=dict)
         self.conditions.append(condition)
         write_json(self.path, self._document)
+
+    def wait_for_samples(self, reason: str = "", message: str = "") -> None:
+        """Move to Train Waiting from wherever the job stands.
+
+        A round that is under way has failed then, for the `reason` and with the `message` given.
+        """
+        if self.state is not None and self.state[1] == "Completed":
+            self.move(NEXT_STAGE[self.state[0]], "Waiting")
+        if self.state == ("Train", "Waiting"):
+            return
+        if self.state is not None and self.state[1] != "Failed":
+            self.move(self.state[0], "Failed", reason=reason, message=message)
+        self.move("Train", "Waiting")
 
 
 def _now() -> str:

@@ -45,15 +45,12 @@ class Report:
         ``completed``, ``failed`` or ``running``.
     results : tuple of mapping
         One entry a model: ``format``, ``url`` (a host path) and ``metrics``, as sent.
-    owner : str
-        The job that the worker says it belongs to.
     """
 
     worker: str
     kind: str
     status: str
     results: tuple[Mapping[str, Any], ...] = ()
-    owner: str = ""
 
 
 @dataclass(frozen=True)
@@ -191,7 +188,7 @@ def _worker_of(path: str) -> str:
 def parse_report(worker: str, body: bytes) -> Report:
     """Read the body that was posted to `worker`'s path, or say what is wrong with it."""
     try:
-        message = json.loads(body)
+        message = json.loads(body, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise _RefusedError(f"the body is not JSON: {error}") from None
     if not isinstance(message, dict):
@@ -211,5 +208,8 @@ def parse_report(worker: str, body: bytes) -> Report:
         kind=message.get("kind", ""),
         status=message.get("status", ""),
         results=tuple(results),
-        owner=message.get("ownerName", ""),
     )
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")

@@ -47,7 +47,7 @@ def post(endpoint, content, name="train-worker-abcde", path=None):
 def test_a_report_is_delivered_before_it_is_answered(endpoint, delivered):
     assert post(endpoint, body()) == (200, {"Status": 200, "Message": "OK"})
     assert delivered.get_nowait() == Report(
-        "train-worker-abcde", "train", "completed", tuple(RESULTS), "job"
+        "train-worker-abcde", "train", "completed", tuple(RESULTS)
     )
 
 
@@ -71,6 +71,7 @@ def test_what_it_does_not_know_is_answered_with_200(endpoint, unknown):
         (b"", "not JSON"),
         (b"[" * 100_000, "not JSON"),
         (b"[]", "not an object"),
+        (b'{"name": "train-worker-abcde", "metrics": NaN}', "NaN is no number"),
         (body(name="train-worker-zzzzz"), "'train-worker-zzzzz' is not the path's"),
         ({"kind": "train"}, "None is not the path's"),
         (body(kind=3), "kind is 3, not a text"),

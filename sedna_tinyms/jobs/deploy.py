@@ -1,0 +1,114 @@
+"""Puts a new model in the place of the one in service, cold or hot, or leaves all as it was.
+
+Cold: the deploy model's file is replaced and the inference worker starts anew. Hot: the model is
+also laid into the job's hot-update directory, where ``model_config.json`` tells the running
+worker of it. Every file is replaced in one rename, the model before the config that names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+
+from sedna_tinyms.artifact.files import copy_file, write_json
+from sedna_tinyms.errors import StorageError
+
+__all__ = ["HotUpdate", "ModelReplacement"]
+
+
+class ModelReplacement:
+    """Replaces model files and can undo it.
+
+    Parameters
+    ----------
+    sources : mapping
+        The new model's file for each file to be replaced.
+    replaced : Path
+        The directory that keeps the old files until `done`.
+    """
+
+    def __init__(self, sources: Mapping[Path, Path], replaced: Path) -> None:
+        self._sources = dict(sources)
+        self._replaced = replaced
+        self._kept: dict[Path, Path | None] = {}
+
+    def apply(self) -> None:
+        """Replace every file.
+
+        Raises
+        ------
+        StorageError
+            If one cannot be; those before it are put back then.
+        """
+        try:
+            for number, (target, source) in enumerate(self._sources.items()):
+                if not source.is_file():
+                    raise StorageError(f"there is no model file {source} to deploy")
+                self._kept[target] = self._keep(number, target)
+                copy_file(source, target)
+        except StorageError:
+            self.undo()
+            raise
+
+    def undo(self) -> None:
+        """Put back what was replaced."""
+        for target, kept in self._kept.items():
+            if kept is None:
+                target.unlink(missing_ok=True)
+            else:
+                copy_file(kept, target)
+        self.done()
+
+    def done(self) -> None:
+        """Forget the old files."""
+        for kept in self._kept.values():
+            if kept is not None:
+                kept.unlink(missing_ok=True)
+        self._kept.clear()
+
+    def _keep(self, number: int, target: Path) -> Path | None:
+        if not target.exists():
+            return None
+        kept = self._replaced / f"{number}-{target.name}"
+        copy_file(target, kept)
+        return kept
+
+
+class HotUpdate:
+    """The directory in which the hot-update thread of an inference worker looks for news.
+
+    The config names the model and a time, which is the thread's version of it::
+
+        {"model_config": {"model_path": ..., "model_update_time": "20261120T100717.828253Z"}}
+
+    Sedna writes the time as Go prints it, with spaces and a plus sign, and the worker library
+    makes a file name of it; and it overwrites one model file in place. Here the time is fit for a
+    file name, and every version has a file of its own.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.config = directory / "model_config.json"
+
+    def lay_down(self, model: Path, round_number: int) -> Path:
+        """Copy the model of a round into the directory; nobody is told yet."""
+        version = self.directory / f"{model.stem}.{round_number}{model.suffix}"
+        copy_file(model, version)
+        return version
+
+    def announce(self, version: Path) -> None:
+        """Tell the worker of a model that was laid down."""
+        time = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
+        config = {"model_path": str(version), "model_update_time": time}
+        write_json(self.config, {"model_config": config})
+
+    def withdraw(self) -> None:
+        """Take the announcement back: what starts or looks from now on finds none."""
+        self.config.unlink(missing_ok=True)
+
+    def tidy(self, version: Path) -> None:
+        """Remove every model but the one in service."""
+        for path in self.directory.iterdir():
+            if path not in (version, self.config):
+                path.unlink(missing_ok=True)

@@ -1,0 +1,59 @@
+"""Where a job keeps its files: the places of Sedna's LocalController, and a few of our own."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from sedna_tinyms.jobs.paths import HostPaths
+from sedna_tinyms.jobs.spec import Job
+
+__all__ = ["HOT_UPDATE_DIRECTORY", "JobLayout"]
+
+HOT_UPDATE_DIRECTORY = PurePosixPath("/var/lib/sedna/model-hot-update")
+
+
+class JobLayout:
+    """The files of one job below a root.
+
+    Sedna's::
+
+        <outputDir>/data/train/<round>/data.txt    samples of the round
+        <outputDir>/data/eval/<round>/data.txt
+        <outputDir>/train/<round>/                 what the train worker saves
+        /var/lib/sedna/model-hot-update/<namespace>/incrementallearningjob/<job>/
+
+    Added here::
+
+        <outputDir>/status.json     the job with its status, as kubectl would show it
+        <outputDir>/report.json     what each round cost and brought
+        <outputDir>/state.json      what a later run goes on from
+        <outputDir>/run.lock        held while a runner runs
+        <outputDir>/logs/<round>-<kind>.log
+        <outputDir>/deploy/         what the last deployment replaced, until it has succeeded
+    """
+
+    def __init__(self, job: Job, paths: HostPaths) -> None:
+        self.output = paths.local(job.spec.output_dir)
+        self.status = self.output / "status.json"
+        self.report = self.output / "report.json"
+        self.state = self.output / "state.json"
+        self.lock = self.output / "run.lock"
+        self.replaced = self.output / "deploy"
+        below = f"{job.namespace}/incrementallearningjob/{job.name}".lower()
+        self.hot_update = paths.local(HOT_UPDATE_DIRECTORY / below)
+
+    def train_samples(self, round_number: int) -> Path:
+        """Return the file of the samples that a round trains on."""
+        return self.output / "data" / "train" / str(round_number) / "data.txt"
+
+    def eval_samples(self, round_number: int) -> Path:
+        """Return the file of the samples that a round evaluates with."""
+        return self.output / "data" / "eval" / str(round_number) / "data.txt"
+
+    def model_directory(self, round_number: int) -> Path:
+        """Return the directory that a round's train worker saves into."""
+        return self.output / "train" / str(round_number)
+
+    def log(self, round_number: int, kind: str) -> Path:
+        """Return the log file of a worker; round 0 is before the first."""
+        return self.output / "logs" / f"{round_number}-{kind}.log"

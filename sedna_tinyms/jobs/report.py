@@ -1,0 +1,162 @@
+"""What each round cost and brought, kept in ``report.json`` over all runs of a job."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from sedna_tinyms.artifact.files import write_json
+from sedna_tinyms.errors import StorageError
+from sedna_tinyms.jobs.worker import WorkerExit
+
+__all__ = ["JobReport", "RoundRecord", "StageRecord"]
+
+
+@dataclass
+class StageRecord:
+    """One stage of a round.
+
+    Attributes
+    ----------
+    seconds : float
+        Wall time: of the worker for train and eval, from the first copy to the worker's answer
+        for deploy.
+    peak_bytes : int or None
+        The worker's peak memory; None where no worker ended with the stage.
+    exit_code : int or None
+        Likewise.
+    """
+
+    seconds: float
+    peak_bytes: int | None = None
+    exit_code: int | None = None
+
+    @classmethod
+    def of(cls, end: WorkerExit) -> StageRecord:
+        """Return the record of a stage that was one worker."""
+        return cls(end.seconds, end.peak_bytes, end.code)
+
+
+@dataclass
+class RoundRecord:
+    """One round.
+
+    Attributes
+    ----------
+    outcome : str
+        ``running``, then ``deployed``, ``refused`` (by the deploy trigger) or ``failed``.
+    reason : str
+        The deploy trigger's words, or why the round failed.
+    train_samples, eval_samples : int
+        How many samples it was given.
+    base_model : str
+        The host path of the model that it started from.
+    models : list of dict
+        The train worker's models: format, url, metrics.
+    new, old : dict or None
+        The metrics of the two evaluated models, as the eval worker reported them.
+    new_model, old_model : str or None
+        Their host paths.
+    stages : dict
+        A `StageRecord` for each of train, eval and deploy that was entered.
+    failure : dict or None
+        Of a failed round: ``stage``, ``reason`` (one word), ``last_lines`` of the worker.
+    """
+
+    round: int
+    train_samples: int = 0
+    eval_samples: int = 0
+    base_model: str = ""
+    outcome: str = "running"
+    reason: str = ""
+    models: list[dict[str, Any]] = field(default_factory=list)
+    new_model: str | None = None
+    old_model: str | None = None
+    new: dict[str, Any] | None = None
+    old: dict[str, Any] | None = None
+    stages: dict[str, StageRecord] = field(default_factory=dict)
+    failure: dict[str, Any] | None = None
+    started: str = field(default_factory=lambda: _now())
+    finished: str | None = None
+
+    def finish(self, outcome: str, reason: str) -> None:
+        """Note how and when the round ended."""
+        self.outcome, self.reason, self.finished = outcome, reason, _now()
+
+    def fail(self, stage: str, error: Exception) -> None:
+        """Note that the round failed in a stage, and why."""
+        self.finish("failed", str(error))
+        self.failure = {
+            "stage": stage,
+            "reason": getattr(error, "reason", type(error).__name__),
+            "last_lines": list(getattr(error, "last_lines", ())),
+        }
+
+    def failure_words(self) -> tuple[str, str]:
+        """Return reason and message for the Failed condition, with the worker's last lines."""
+        failure = self.failure or {"reason": "", "last_lines": []}
+        return failure["reason"], "\n".join([self.reason, *failure["last_lines"]])
+
+
+class JobReport:
+    """The records of a job's rounds, in a file.
+
+    Parameters
+    ----------
+    path : Path
+        The report file; rounds of earlier runs are kept as they stand in it.
+    job, namespace : str
+        Whose report it is.
+
+    Raises
+    ------
+    StorageError
+        If `path` exists and is no report.
+    """
+
+    def __init__(self, path: Path, job: str, namespace: str) -> None:
+        self.path = path
+        self._head = {"job": job, "namespace": namespace}
+        before = _read_report(path) if path.exists() else {}
+        self._earlier_rounds: list[dict[str, Any]] = before.get("rounds", [])
+        self._inference: list[dict[str, Any]] = before.get("inference", [])
+        self.records: list[RoundRecord] = []
+
+    def begin(self, record: RoundRecord) -> None:
+        """Add a round that begins."""
+        self.records.append(record)
+        self.save()
+
+    def add_inference(self, round_number: int, end: WorkerExit) -> None:
+        """Note what an inference worker cost that served from this round on and has ended."""
+        self._inference.append({"round": round_number, **asdict(StageRecord.of(end))})
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the whole report as plain data."""
+        rounds = self._earlier_rounds + [asdict(record) for record in self.records]
+        return {**self._head, "rounds": rounds, "inference": self._inference}
+
+    def save(self) -> None:
+        """Write the file, whole or not at all."""
+        write_json(self.path, self.as_json())
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _read_report(path: Path) -> dict[str, Any]:
+    try:
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        # A round that a killed runner left behind is over, whatever became of it.
+        for record in report["rounds"]:
+            if record["outcome"] == "running":
+                record |= {"outcome": "failed", "reason": "the runner was killed in this round"}
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise StorageError(
+            f"{path} is not a job's report ({error}); move it away to begin anew"
+        ) from error
+    return report

@@ -1,0 +1,283 @@
+"""One round of a job: train, evaluate, decide, and perhaps deploy.
+
+Each step moves the job along Sedna's state machine and fills in the round's record. What goes
+wrong is raised, as an error of `sedna_tinyms.errors`; the runner makes a Failed condition of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sedna_tinyms.artifact.files import write_text
+from sedna_tinyms.errors import JobSpecError, ModelFileError
+from sedna_tinyms.jobs.conditions import JobStatus
+from sedna_tinyms.jobs.decision import Decision, compare, decide
+from sedna_tinyms.jobs.deploy import HotUpdate, ModelReplacement
+from sedna_tinyms.jobs.endpoint import Report
+from sedna_tinyms.jobs.environment import eval_variables, inference_variables, train_variables
+from sedna_tinyms.jobs.events import Decided, Deployed, Event
+from sedna_tinyms.jobs.layout import JobLayout
+from sedna_tinyms.jobs.models import ReportedModel, choose_model, read_models
+from sedna_tinyms.jobs.paths import HostPaths
+from sedna_tinyms.jobs.report import RoundRecord, StageRecord
+from sedna_tinyms.jobs.spec import Job
+from sedna_tinyms.jobs.state import JobState
+from sedna_tinyms.jobs.supervisor import StageFailedError, Supervisor
+
+__all__ = ["BASE_RULES", "Round", "RoundContext", "base_model", "serve"]
+
+BASE_RULES = ("last-deployed", "last-trained")
+"""Which model the next round starts from; the second is Sedna's rule."""
+
+
+@dataclass(frozen=True)
+class RoundContext:
+    """What the rounds of a job share."""
+
+    job: Job
+    paths: HostPaths
+    layout: JobLayout
+    supervisor: Supervisor
+    status: JobStatus
+    state: JobState
+    emit: Callable[[Event], object]
+    worker_limit_seconds: float
+    deploy_limit_seconds: float
+
+    @property
+    def hot_update(self) -> HotUpdate:
+        """The directory of this job's hot updates."""
+        return HotUpdate(self.layout.hot_update)
+
+
+def base_model(state: JobState, job: Job, rule: str) -> ReportedModel:
+    """Return the model that the next round starts from.
+
+    Raises
+    ------
+    ModelFileError
+        If the round that it should come from has none of the initial model's format.
+    """
+    models = state.deployed if rule == "last-deployed" else state.trained
+    if not models:
+        return ReportedModel.of_resource(job.initial_model)
+    return choose_model(models, job.initial_model)
+
+
+def serve(context: RoundContext, round_number: int) -> None:
+    """Start the inference worker with the deploy model, in the place of the one that runs."""
+    job, hot_update = context.job, context.hot_update
+    hot = job.spec.deploy_model.hot_update_enabled
+    variables = inference_variables(
+        model=str(context.paths.local(job.deploy_model.url)),
+        hard_example_mining=job.spec.hard_example_mining,
+        hot_update_config=str(hot_update.config) if hot else None,
+        poll_period_seconds=job.spec.deploy_model.poll_period_seconds,
+    )
+    # A config left from an earlier update would make it load and report that one once more.
+    context.supervisor.serve(round_number, variables, before_start=hot_update.withdraw)
+
+
+class Round:
+    """Plays one round.
+
+    Parameters
+    ----------
+    context : RoundContext
+        The job and everything that acts for it.
+    record : RoundRecord
+        Takes what the round costs and brings; its number and base model are given.
+    samples : sequence of str
+        What to train on.
+    """
+
+    def __init__(self, context: RoundContext, record: RoundRecord, samples: Sequence[str]) -> None:
+        self._context = context
+        self._record = record
+        self._samples = samples
+        self.stage = "train"
+
+    def play(self, base: ReportedModel) -> None:
+        """Train from `base`, evaluate, decide, and deploy if that is the decision."""
+        trained = self._train(base)
+        results = self._evaluate(trained)
+        decision = self._decide(results)
+        if decision.deploy:
+            self._deploy(trained)
+        outcome = "deployed" if decision.deploy else "refused"
+        self._record.finish(outcome, decision.reason)
+
+    def _train(self, base: ReportedModel) -> list[ReportedModel]:
+        context, number = self._context, self._record.round
+        samples = context.layout.train_samples(number)
+        directory = context.layout.model_directory(number)
+        _write_samples(samples, self._samples)
+        context.status.move(
+            "Train",
+            "Ready",
+            input={
+                "models": [base.as_json()],
+                "dataURL": context.paths.host(samples),
+                "outputDir": context.paths.host(directory),
+            },
+        )
+        report = self._run_worker(
+            "train",
+            train_variables(
+                base_model=str(self._file_of(base)),
+                model_directory=str(directory),
+                samples=str(samples),
+                dataset=str(context.paths.local(context.job.dataset.url)),
+            ),
+        )
+        trained = read_models(report.results)
+        self._record.models = [model.as_json() for model in trained]
+        self._check_trained(trained)
+        context.status.move("Train", "Completed", output={"models": self._record.models})
+        context.state.trained = trained
+        return trained
+
+    def _evaluate(self, trained: Sequence[ReportedModel]) -> Report:
+        context, record = self._context, self._record
+        self.stage = "eval"
+        context.status.move("Eval", "Waiting")
+        new = choose_model(trained, context.job.eval_model)
+        old = ReportedModel.of_resource(context.job.eval_model)
+        lines = context.state.intake.take_eval()
+        samples = context.layout.eval_samples(record.round)
+        _write_samples(samples, lines)
+        record.eval_samples, record.new_model, record.old_model = len(lines), new.url, old.url
+        context.status.move(
+            "Eval",
+            "Ready",
+            input={
+                "models": [new.as_json(), old.as_json()],
+                "dataURL": context.paths.host(samples),
+            },
+        )
+        report = self._run_worker(
+            "eval",
+            eval_variables(
+                models=[str(self._file_of(new)), str(self._file_of(old))],
+                samples=str(samples),
+                dataset=str(context.paths.local(context.job.dataset.url)),
+            ),
+        )
+        results = read_models(report.results)
+        compare(list(report.results))  # what cannot be compared has failed, rather than lost
+        record.new, record.old = (dict(result.metrics or {}) for result in results)
+        output = {"models": [result.as_json() for result in results]}
+        context.status.move("Eval", "Completed", output=output)
+        return report
+
+    def _decide(self, evaluated: Report) -> Decision:
+        context = self._context
+        self.stage = "deploy"
+        context.status.move("Deploy", "Waiting")
+        trigger = context.job.spec.deploy_trigger
+        decision = decide(list(evaluated.results), trigger, datetime.now().time())
+        context.emit(Decided(self._record.round, decision.deploy, decision.reason))
+        if not decision.deploy:
+            context.status.move("Deploy", "Completed", message=f"not deployed: {decision.reason}")
+        return decision
+
+    def _deploy(self, trained: Sequence[ReportedModel]) -> None:
+        context, job = self._context, self._context.job
+        new = choose_model(trained, job.deploy_model)
+        served = ReportedModel.of_resource(job.deploy_model)
+        context.status.move("Deploy", "Ready", input={"models": [new.as_json(), served.as_json()]})
+        sources = {context.paths.local(job.deploy_model.url): self._file_of(new)}
+        compared = self._file_of(choose_model(trained, job.eval_model))
+        sources.setdefault(context.paths.local(job.eval_model.url), compared)
+        replacement = ModelReplacement(sources, context.layout.replaced)
+        hot = job.spec.deploy_model.hot_update_enabled
+        started = time.monotonic()
+        try:
+            if hot:
+                self._deploy_hot(self._file_of(new), replacement)
+            else:
+                replacement.apply()
+                serve(context, self._record.round)
+        finally:
+            self._record.stages["deploy"] = StageRecord(time.monotonic() - started)
+        replacement.done()
+        context.state.deployed = list(trained)
+        context.status.move("Deploy", "Completed", output={"models": [new.as_json()]})
+        context.emit(Deployed(self._record.round, "hot" if hot else "cold", new.url))
+
+    def _deploy_hot(self, model: Path, replacement: ModelReplacement) -> None:
+        """Replace the files, tell the worker, and take all of it back unless it agrees."""
+        context, hot_update = self._context, self._context.hot_update
+        context.status.move("Deploy", "Starting")
+        context.status.move("Deploy", "Running")
+        version = hot_update.lay_down(model, self._record.round)
+        limit = context.deploy_limit_seconds
+        try:
+            replacement.apply()
+            answer = context.supervisor.update_inference(
+                lambda: hot_update.announce(version), limit
+            )
+            if answer is None:
+                raise StageFailedError(
+                    "LimitExceeded",
+                    f"the inference worker did not answer the hot update within {limit:g} seconds; "
+                    "it starts again with the previous model",
+                )
+            if answer.status != "completed":
+                raise StageFailedError(
+                    "ReportedFailed",
+                    "the inference worker could not load the new model; the previous one stays",
+                )
+        except BaseException as error:
+            hot_update.withdraw()
+            version.unlink(missing_ok=True)
+            replacement.undo()
+            if isinstance(error, StageFailedError) and error.reason == "LimitExceeded":
+                # What a silent worker serves is anybody's guess; a new one's is not.
+                serve(context, self._record.round)
+            raise
+        hot_update.tidy(version)
+
+    def _run_worker(self, kind: str, variables: dict[str, str]) -> Report:
+        context, stage = self._context, kind.capitalize()
+        context.status.move(stage, "Starting")
+        try:
+            report, end = context.supervisor.run(
+                kind,
+                self._record.round,
+                variables,
+                context.worker_limit_seconds,
+                on_start=lambda: context.status.move(stage, "Running"),
+            )
+        except StageFailedError as failure:
+            if failure.end is not None:
+                self._record.stages[kind] = StageRecord.of(failure.end)
+            raise
+        self._record.stages[kind] = StageRecord.of(end)
+        return report
+
+    def _check_trained(self, trained: Sequence[ReportedModel]) -> None:
+        """Make sure that every format that the job goes on with is there, as a file."""
+        job = self._context.job
+        for like in (job.eval_model, job.deploy_model, job.initial_model):
+            self._file_of(choose_model(trained, like))
+
+    def _file_of(self, model: ReportedModel) -> Path:
+        try:
+            path = self._context.paths.local(model.url)
+        except JobSpecError as error:
+            raise ModelFileError(f"the model's url is of no use: {error}") from error
+        if not path.exists():
+            raise ModelFileError(
+                f"the model {model.url} is not there: {path} does not exist. A train worker "
+                "saves below MODEL_URL and reports the path without DATA_PATH_PREFIX"
+            )
+        return path
+
+
+def _write_samples(path: Path, samples: Sequence[str]) -> None:
+    write_text(path, "".join(f"{sample}\n" for sample in samples))

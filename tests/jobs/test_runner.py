@@ -1,0 +1,502 @@
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from sedna_tinyms.errors import ConfigurationError, ModelFileError, StorageError
+from sedna_tinyms.jobs.events import (
+    Decided,
+    Deployed,
+    JobStopped,
+    Noted,
+    RoundFinished,
+    RoundStarted,
+    SamplesArrived,
+    WorkerFinished,
+    WorkerStarted,
+)
+
+COMPLETED_ROUND = [
+    *(f"Train {kind}" for kind in ("Ready", "Starting", "Running", "Completed")),
+    *(f"Eval {kind}" for kind in ("Waiting", "Ready", "Starting", "Running", "Completed")),
+]
+
+
+@pytest.fixture
+def play(toy_job):
+    """Play rounds of ten new samples each, and return their records."""
+
+    def play(plan, *, hot=False, rounds=None, **settings):
+        toy_job.plan(plan)
+        runner = toy_job.runner(hot=hot, rounds=rounds or len(plan), **settings)
+        toy_job.on(RoundFinished, lambda _: toy_job.add_samples(10))
+        toy_job.add_samples(10)
+        return runner.run().records
+
+    return play
+
+
+def outcomes(records):
+    return [record.outcome for record in records]
+
+
+def notes(toy_job):
+    return "\n".join(event.message for event in toy_job.heard(Noted))
+
+
+# A round, and what the next one starts from
+
+
+def test_a_better_model_is_deployed_and_a_worse_one_refused(toy_job, play):
+    records = play({1: {"accuracy": 0.7}, 2: {"accuracy": 0.6}, 3: {"accuracy": 0.8}})
+    assert outcomes(records) == ["deployed", "refused", "deployed"]
+    assert [record.reason for record in records] == [
+        "accuracy_delta[0] 0.5 is > 0",
+        "accuracy_delta[0] -0.1 is not > 0",
+        "accuracy_delta[0] 0.1 is > 0",
+    ]
+    assert [record.old["accuracy"] for record in records] == [[0.2], [0.7], [0.7]]
+    assert toy_job.deployed.read_text() == "0.8"
+    assert [event.deploy for event in toy_job.heard(Decided)] == [True, False, True]
+
+
+def test_the_base_of_a_round_is_the_last_deployed_model(toy_job, play):
+    play({1: {"accuracy": 0.7}, 2: {"accuracy": 0.6}, 3: {"accuracy": 0.8}})
+    assert [each["base"] for each in toy_job.seen("train")] == ["0.1", "0.7", "0.7"]
+
+
+def test_the_base_is_the_last_trained_model_by_sednas_rule(toy_job, play):
+    play({1: {"accuracy": 0.7}, 2: {"accuracy": 0.6}, 3: {}}, base="last-trained")
+    assert [each["base"] for each in toy_job.seen("train")] == ["0.1", "0.7", "0.6"]
+
+
+def test_samples_are_split_and_written_as_the_localcontroller_does(toy_job, play):
+    play({1: {}, 2: {}})
+    lines = toy_job.dataset.read_text().splitlines()
+    first, second = toy_job.seen("train")
+    assert (first["lines"], second["lines"]) == (lines[:8], lines[10:18])
+    first, second = toy_job.seen("eval")
+    assert first["lines"] == lines[8:10]
+    assert second["lines"] == lines[8:10] + lines[18:20]
+    written = toy_job.output / "data" / "train" / "2" / "data.txt"
+    assert written.read_text().splitlines() == lines[10:18]
+
+
+def test_conditions_run_along_the_state_machine(toy_job, play):
+    play({1: {"accuracy": 0.7}, 2: {"accuracy": 0.6}})
+    assert toy_job.states() == [
+        "Train Waiting",
+        *COMPLETED_ROUND,
+        *("Deploy Waiting", "Deploy Ready", "Deploy Completed", "Train Waiting"),
+        *COMPLETED_ROUND,
+        *("Deploy Waiting", "Deploy Completed", "Train Waiting"),
+    ]
+    ready, completed = (
+        next(json.loads(each["data"]) for each in toy_job.conditions() if each["type"] == kind)
+        for kind in ("Ready", "Completed")
+    )
+    assert ready["input"] == {
+        "models": [{"format": "ckpt", "url": "/models/initial/model.ckpt"}],
+        "dataURL": "/output/data/train/1/data.txt",
+        "outputDir": "/output/train/1",
+    }
+    assert completed["output"]["models"] == [
+        {"format": "ckpt", "url": "/output/train/1/model.ckpt", "metrics": {"loss": 0.1}}
+    ]
+
+
+def test_workers_find_sednas_variables_and_run_where_the_yaml_lies(toy_job, play):
+    play({1: {}})
+    root = str(toy_job.root)
+    train, evaluation = toy_job.seen("train")[0]["env"], toy_job.seen("eval")[0]["env"]
+    assert train["DATA_PATH_PREFIX"] == root
+    assert train["MODEL_URL"] == f"{root}/output/train/1"
+    assert train["BASE_MODEL_URL"] == f"{root}/models/initial/model.ckpt"
+    assert train["TRAIN_DATASET_URL"] == f"{root}/output/data/train/1/data.txt"
+    assert train["ORIGINAL_DATASET_URL"] == f"{root}/data/toys.txt"
+    assert train["WORKER_NAME"].startswith("train-worker-")
+    assert evaluation["MODEL_URLS"] == (
+        f"{root}/output/train/1/model.ckpt;{root}/models/deployed/model.ckpt"
+    )
+    assert train["PWD" if "PWD" in train else "JOB_NAME"] in ("toy", str(toy_job.here))
+
+
+def test_the_report_holds_what_each_round_cost_and_brought(toy_job, play):
+    play({1: {"accuracy": 0.7}, 2: {"train": "crash"}})
+    report = json.loads((toy_job.output / "report.json").read_text())
+    first, second = report["rounds"]
+    assert (first["outcome"], first["train_samples"], first["eval_samples"]) == ("deployed", 8, 2)
+    assert (first["new"], first["old"]) == ({"accuracy": [0.7]}, {"accuracy": [0.2]})
+    assert set(first["stages"]) == {"train", "eval", "deploy"}
+    assert first["stages"]["train"]["seconds"] > 0
+    assert first["stages"]["train"]["peak_bytes"] > 1 << 20
+    assert first["stages"]["eval"]["exit_code"] == 0
+    assert set(second["stages"]) == {"train"}
+    assert second["stages"]["train"]["exit_code"] == 3
+    assert second["failure"]["last_lines"] == ["Traceback: it broke"]
+    assert first["started"] < first["finished"] < second["started"]
+    # The inference worker: before round 1, and again with its model.
+    assert [each["round"] for each in report["inference"]] == [0, 1]
+    assert all(each["peak_bytes"] > 1 << 20 for each in report["inference"])
+
+
+def test_each_worker_has_its_log(toy_job, play):
+    play({1: {"accuracy": 0.7}, 2: {"train": "crash"}})
+    logs = toy_job.output / "logs"
+    assert {path.name for path in logs.iterdir()} == {
+        *("0-inference.log", "1-train.log", "1-eval.log", "1-inference.log", "2-train.log"),
+    }
+    assert (logs / "2-train.log").read_text() == "Traceback: it broke\n"
+
+
+# The train trigger
+
+
+def test_no_round_begins_before_the_trigger_is_met(toy_job):
+    toy_job.add_samples(4)  # of which three are to train on
+    toy_job.on(SamplesArrived, lambda event: event.waiting < 4 and toy_job.add_samples(4))
+    records = toy_job.runner(rounds=1).run().records
+    assert records[0].train_samples == 6
+    assert [event.trigger for event in toy_job.heard(SamplesArrived)] == [
+        "num_of_samples 3 is not > 3",
+        "num_of_samples 6 is > 3",
+    ]
+
+
+def test_samples_that_arrive_during_a_round_are_for_the_next_and_its_evaluation(toy_job):
+    toy_job.add_samples(10)
+    arrive = iter([lambda: toy_job.add_samples(10)])
+    toy_job.on(RoundStarted, lambda _: next(arrive, lambda: None)())
+    toy_job.runner(rounds=2).run()
+    lines = toy_job.dataset.read_text().splitlines()
+    assert [each["lines"] for each in toy_job.seen("train")] == [lines[:8], lines[10:18]]
+    first, second = toy_job.seen("eval")
+    assert first["lines"] == lines[8:10] + lines[8:10] + lines[18:20]
+    assert second["lines"] == first["lines"], "nothing arrived in between: not an empty file"
+
+
+def test_a_dataset_that_cannot_be_read_is_noted_once_and_waited_for(toy_job):
+    toy_job.dataset.write_text("x" * 70_000 + "\n")
+
+    def mend(event):
+        if isinstance(event, Noted):
+            toy_job.dataset.write_text("")
+            toy_job.add_samples(10)
+
+    toy_job.on(Noted, mend)
+    assert outcomes(toy_job.runner(rounds=1).run().records) == ["deployed"]
+    assert len(toy_job.heard(Noted)) == 1
+    assert "toys.txt:1: the line has 70000 bytes" in notes(toy_job)
+
+
+# Bad workers
+
+
+@pytest.mark.parametrize(
+    ("todo", "stage", "reason", "message"),
+    [
+        ({"train": "crash"}, "train", "WorkerFailed", "the train worker failed: exit code 3"),
+        ({"train": "quiet"}, "train", "NoReport", "exit code 0 but reported nothing"),
+        ({"train": "garbage"}, "train", "NoReport", "its report was refused: the body is not JSON"),
+        ({"train": "failed"}, "train", "ReportedFailed", "reported that it failed"),
+        ({"train": "missing model"}, "train", "ModelFileError", "nothing.ckpt is not there"),
+        ({"format": "pkl"}, "train", "ModelFileError", "reported 'pkl'"),
+        ({"eval": "crash"}, "eval", "WorkerFailed", "the eval worker failed: exit code 3"),
+        ({"eval": "quiet"}, "eval", "NoReport", "exit code 0 but reported nothing"),
+        ({"eval": "one"}, "eval", "MetricsError", "reported 1 results"),
+        ({"eval": "scalar"}, "eval", "MetricsError", "not a list of numbers"),
+    ],
+)
+def test_a_bad_worker_fails_its_round_and_the_job_goes_on(
+    toy_job, play, todo, stage, reason, message
+):
+    records = play({1: todo, 2: {"accuracy": 0.7}})
+    assert outcomes(records) == ["failed", "deployed"]
+    assert records[0].failure["stage"] == stage
+    failed = next(each for each in toy_job.conditions() if each["type"] == "Failed")
+    assert (failed["stage"].lower(), failed["reason"]) == (stage, reason)
+    assert message in failed["message"]
+    if "crash" in todo.values():
+        assert failed["message"].endswith("\nTraceback: it broke")
+
+
+def test_a_worker_that_hangs_is_ended_at_its_limit(toy_job, play):
+    records = play({1: {"train": "hang"}, 2: {}}, worker_limit_seconds=0.5)
+    assert outcomes(records) == ["failed", "deployed"]
+    assert records[0].failure["reason"] == "LimitExceeded"
+    assert "took longer than 0.5 seconds" in records[0].reason
+    assert records[0].failure["last_lines"] == ["hanging"]
+    assert records[0].stages["train"].exit_code == -9
+
+
+def test_of_two_reports_the_first_counts(toy_job, play):
+    records = play({1: {"train": "twice"}})
+    assert records[0].models[0]["url"] == "/output/train/1/model.ckpt"
+    assert "reported again; its first report counts" in notes(toy_job)
+
+
+def test_what_was_reported_counts_though_the_worker_crashes_afterwards(toy_job, play):
+    records = play({1: {"train": "crash after report"}})
+    assert outcomes(records) == ["deployed"]
+    assert "reported completed; then: exit code 9" in notes(toy_job)
+
+
+def test_a_worker_that_stays_after_its_report_is_ended(toy_job, play, monkeypatch):
+    monkeypatch.setattr("sedna_tinyms.jobs.supervisor.EXIT_GRACE_SECONDS", 0.1)
+    assert outcomes(play({1: {"train": "stay"}})) == ["deployed"]
+    assert "did not end after its report" in notes(toy_job)
+
+
+def test_the_samples_of_a_failed_round_come_back_once(toy_job, play):
+    play({1: {"train": "crash"}, 2: {"eval": "crash"}, 3: {}})
+    lines = toy_job.dataset.read_text().splitlines()
+    assert [each["lines"] for each in toy_job.seen("train")] == [
+        lines[0:8] + lines[10:18],
+        lines[10:18] + lines[20:28],
+    ]
+    assert "8 samples failed a second time and stay out" in notes(toy_job)
+
+
+def test_a_failed_round_is_not_repeated_before_something_new_arrives(toy_job):
+    toy_job.plan({1: {"train": "crash"}})
+    toy_job.add_samples(10)
+    runner = toy_job.runner()
+    toy_job.on(RoundFinished, lambda _: threading.Timer(0.3, runner.stop).start())
+    assert outcomes(runner.run().records) == ["failed"]
+
+
+# Deployment
+
+
+def test_a_cold_deployment_starts_the_inference_worker_anew(toy_job, play):
+    play({1: {"accuracy": 0.7}, 2: {"accuracy": 0.6}, 3: {"accuracy": 0.8}})
+    assert [each["model"] for each in toy_job.seen("inference")] == ["0.2", "0.7", "0.8"]
+    assert [(event.round, event.mode) for event in toy_job.heard(Deployed)] == [
+        (1, "cold"),
+        (3, "cold"),
+    ]
+    assert "MODEL_HOT_UPDATE" not in toy_job.seen("inference")[0]["env"]
+
+
+def test_a_hot_deployment_leaves_the_inference_worker_running(toy_job, play):
+    play({1: {"accuracy": 0.7}, 2: {"accuracy": 0.6}, 3: {"accuracy": 0.8}}, hot=True)
+    assert len(toy_job.seen("inference")) == 1
+    assert [each["model"] for each in toy_job.seen("hot")] == ["0.7", "0.8"]
+    assert toy_job.deployed.read_text() == "0.8"
+    directory = toy_job.root / "var/lib/sedna/model-hot-update/default/incrementallearningjob/toy"
+    config = json.loads((directory / "model_config.json").read_text())["model_config"]
+    assert Path(config["model_path"]).read_text() == "0.8"
+    assert config["model_update_time"] == toy_job.seen("hot")[-1]["version"]
+    assert {path.name for path in directory.iterdir()} == {"model_config.json", "model.3.ckpt"}
+    deploy = [state for state in toy_job.states() if state.startswith("Deploy")]
+    assert deploy[:5] == [
+        f"Deploy {kind}" for kind in ("Waiting", "Ready", "Starting", "Running", "Completed")
+    ]
+    environment = toy_job.seen("inference")[0]["env"]
+    assert environment["MODEL_HOT_UPDATE"] == "true"
+    assert environment["MODEL_POLL_PERIOD_SECONDS"] == "1"
+    assert environment["MODEL_HOT_UPDATE_CONFIG"] == str(directory / "model_config.json")
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "starts"),
+    [("failed", "ReportedFailed", 1), ("silent", "LimitExceeded", 2)],
+)
+def test_a_failed_hot_update_leaves_the_previous_model_everywhere(
+    toy_job, play, answer, reason, starts
+):
+    records = play(
+        {1: {"accuracy": 0.7}, "inference": {"update": answer}},
+        hot=True,
+        rounds=1,
+        deploy_limit_seconds=0.4,
+    )
+    assert outcomes(records) == ["failed"]
+    assert (records[0].failure["stage"], records[0].failure["reason"]) == ("deploy", reason)
+    assert toy_job.deployed.read_text() == "0.2"
+    directory = toy_job.root / "var/lib/sedna/model-hot-update/default/incrementallearningjob/toy"
+    assert list(directory.iterdir()) == []
+    assert [each["model"] for each in toy_job.seen("inference")] == ["0.2"] * starts
+    assert toy_job.states()[-2:] == ["Deploy Failed", "Train Waiting"]
+
+
+def test_after_a_failed_update_the_next_round_starts_from_what_is_in_service(toy_job, play):
+    toy_job.on(
+        RoundFinished,
+        lambda event: toy_job.plan({2: {"accuracy": 0.8}}) if event.record.round == 1 else None,
+    )
+    plan = {1: {"accuracy": 0.7}, "inference": {"update": "failed"}}
+    records = play(plan, hot=True, rounds=2)
+    assert outcomes(records) == ["failed", "deployed"]
+    assert toy_job.seen("train")[1]["base"] == "0.1"
+    assert records[1].old == {"accuracy": [0.2]}
+
+
+def test_a_later_runners_worker_is_not_told_of_an_old_update(toy_job, play):
+    play({1: {"accuracy": 0.7}}, hot=True)
+    runner = toy_job.runner(hot=True)
+    toy_job.on(WorkerStarted, lambda event: threading.Timer(0.3, runner.stop).start())
+    runner.run()
+    assert [each["model"] for each in toy_job.seen("inference")] == ["0.2", "0.7"]
+    assert len(toy_job.seen("hot")) == 1
+
+
+def test_an_inference_worker_that_dies_is_started_again_and_the_rounds_go_on(toy_job, play):
+    toy_job.on(
+        WorkerStarted,
+        lambda event: toy_job.add_samples(10) if event.name in restarted(toy_job) else None,
+    )
+    toy_job.plan({"inference": {"crashes": 1}})
+    records = toy_job.runner(rounds=1).run().records
+    assert outcomes(records) == ["deployed"]
+    assert "the inference worker ended (exit code 3): Traceback: it broke; it starts again" in (
+        notes(toy_job)
+    )
+
+
+def restarted(toy_job):
+    started = [event for event in toy_job.heard(WorkerStarted) if event.kind == "inference"]
+    return {event.name for event in started[1:2]}
+
+
+# Beginning and end
+
+
+def test_a_second_runner_on_the_same_output_is_refused(toy_job):
+    def second(_):
+        with pytest.raises(
+            StorageError, match=rf"in use by another runner \(process {os.getpid()}\)"
+        ):
+            toy_job.runner(on_event=lambda _: None).run()
+
+    toy_job.add_samples(10)
+    toy_job.on(RoundStarted, second)
+    assert outcomes(toy_job.runner(rounds=1).run().records) == ["deployed"]
+
+
+def test_a_later_runner_goes_on_and_counts_nothing_twice(toy_job):
+    toy_job.plan({1: {"accuracy": 0.7}, 2: {"accuracy": 0.8}})
+    toy_job.add_samples(10)
+    toy_job.runner(rounds=1).run()
+    toy_job.add_samples(10)
+    report = toy_job.runner(rounds=1).run()
+    lines = toy_job.dataset.read_text().splitlines()
+    assert [each["lines"] for each in toy_job.seen("train")] == [lines[:8], lines[10:18]]
+    assert [each["base"] for each in toy_job.seen("train")] == ["0.1", "0.7"]
+    assert [each["round"] for each in report.as_json()["rounds"]] == [1, 2]
+    assert toy_job.states().count("Train Ready") == 2
+
+
+def test_a_round_that_was_stopped_is_played_again_by_a_later_runner(toy_job):
+    toy_job.plan({1: {"train": "hang"}})
+    toy_job.add_samples(10)
+    runner = toy_job.runner()
+    toy_job.on(WorkerStarted, lambda event: event.kind == "train" and runner.stop("enough"))
+    assert [record.reason for record in runner.run().records] == ["interrupted: enough"]
+    assert toy_job.states()[-2:] == ["Train Failed", "Train Waiting"]
+    assert toy_job.heard(JobStopped)[-1].reason == "enough"
+
+    assert outcomes(toy_job.runner(rounds=1, on_event=toy_job.events.append).run().records) == [
+        "deployed"
+    ]
+    assert toy_job.seen("train")[-1]["lines"] == toy_job.dataset.read_text().splitlines()[:8]
+    assert (toy_job.output / "train" / "2" / "model.ckpt").exists()
+
+
+def test_stopping_leaves_no_process(toy_job):
+    toy_job.plan({1: {"train": "hang"}})
+    toy_job.add_samples(10)
+    runner = toy_job.runner()
+    toy_job.on(WorkerStarted, lambda event: event.kind == "train" and runner.stop())
+    runner.run()
+    started = toy_job.heard(WorkerStarted)
+    assert {event.kind for event in started} == {"train", "inference"}
+    assert {event.name for event in started} == {
+        event.name for event in toy_job.heard(WorkerFinished)
+    }
+    for event in started:
+        with pytest.raises(ProcessLookupError):
+            os.kill(event.pid, 0)
+
+
+def test_an_error_of_the_callers_own_leaves_no_process_either(toy_job):
+    def break_down(event):
+        raise RuntimeError("the caller's own")
+
+    toy_job.on(WorkerStarted, break_down)
+    with pytest.raises(RuntimeError, match="the caller's own"):
+        toy_job.runner().run()
+    with pytest.raises(ProcessLookupError):
+        os.kill(toy_job.heard(WorkerStarted)[0].pid, 0)
+
+
+KILLED_RUNNER = """
+import pathlib, sys
+sys.path.insert(0, {tests!r})
+from toy_job import ToyJob
+from sedna_tinyms.jobs.events import WorkerStarted
+from sedna_tinyms.jobs.loading import load_job
+from sedna_tinyms.jobs.runner import JobRunner
+
+def say(event):
+    if isinstance(event, WorkerStarted) and event.kind == "train":
+        print(event.pid, flush=True)
+
+JobRunner(load_job({yaml!r}), {root!r}, poll_seconds=0.02, on_event=say).run()
+"""
+
+
+def test_a_killed_runner_leaves_no_process_and_its_round_is_played_again(toy_job):
+    toy_job.plan({1: {"train": "hang"}})
+    toy_job.add_samples(10)
+    script = KILLED_RUNNER.format(
+        tests=str(Path(__file__).parents[1]), yaml=str(toy_job.yaml()), root=str(toy_job.root)
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as runner:
+        pid = int(runner.stdout.readline())
+        runner.kill()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+    report = toy_job.runner(rounds=1).run()
+    assert [each["outcome"] for each in report.as_json()["rounds"]] == ["failed", "deployed"]
+    assert toy_job.seen("train")[-1]["lines"] == toy_job.dataset.read_text().splitlines()[:8]
+    failed = next(each for each in toy_job.conditions() if each["type"] == "Failed")
+    assert failed["reason"] == "Interrupted"
+
+
+def test_missing_files_are_told_before_anything_starts(toy_job):
+    toy_job.deployed.unlink()
+    with pytest.raises(ModelFileError, match=r"the Model 'deployed': /models/deployed/model\.ckpt"):
+        toy_job.runner().run()
+    assert not toy_job.output.exists()
+
+
+@pytest.mark.parametrize("name", ["status.json", "state.json", "report.json"])
+def test_a_broken_file_of_an_earlier_run_is_named_and_kept(toy_job, name):
+    path = toy_job.output / name
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    with pytest.raises(StorageError, match=f"{name} is not a job's"):
+        toy_job.runner().run()
+    assert path.read_text() == "{"
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"base": "last_deployed"}, "did you mean 'last-deployed'"),
+        ({"rounds": 0}, "rounds is 0"),
+        ({"poll_seconds": -1}, "poll_seconds is -1"),
+    ],
+)
+def test_settings_out_of_range(toy_job, setting, message):
+    with pytest.raises(ConfigurationError, match=message):
+        toy_job.runner(**setting)

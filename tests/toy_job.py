@@ -1,0 +1,266 @@
+"""A whole job with workers that take milliseconds: a model is a file with its accuracy in it.
+
+`ToyJob.plan` says what a worker does in a round: ``{1: {"accuracy": 0.9}, 2: {"train": "crash"}}``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sedna_tinyms.jobs import load_job
+from sedna_tinyms.jobs.runner import JobRunner
+from sedna_tinyms.jobs.spec import Job
+
+YAML = """
+apiVersion: sedna.io/v1alpha1
+kind: Dataset
+metadata: {name: toys}
+spec: {url: /data/toys.txt, format: txt, nodeName: laptop}
+---
+apiVersion: sedna.io/v1alpha1
+kind: Model
+metadata: {name: initial}
+spec: {url: /models/initial/model.ckpt, format: ckpt}
+---
+apiVersion: sedna.io/v1alpha1
+kind: Model
+metadata: {name: deployed}
+spec: {url: /models/deployed/model.ckpt, format: ckpt}
+---
+apiVersion: sedna.io/v1alpha1
+kind: IncrementalLearningJob
+metadata: {name: toy, namespace: default}
+spec:
+  initialModel: {name: initial}
+  dataset: {name: toys, trainProb: 0.8}
+  trainSpec:
+    template: TRAIN
+    trigger: {condition: {operator: ">", threshold: 3, metric: num_of_samples}}
+  evalSpec:
+    template: EVAL
+  deploySpec:
+    model: {name: deployed, hotUpdateEnabled: HOT, pollPeriodSeconds: 1}
+    trigger: {condition: {operator: ">", threshold: 0, metric: "accuracy_delta[0]"}}
+    hardExampleMining: {name: Random}
+    template: INFERENCE
+  outputDir: /output
+"""
+
+TOOLS = """
+import http.client, json, os, pathlib, signal, sys, time
+
+HERE = pathlib.Path(__file__).parent
+PREFIX = os.environ["DATA_PATH_PREFIX"]
+
+
+def plan(number):
+    return json.loads((HERE / "plan.json").read_text()).get(str(number), {})
+
+
+def act(what):
+    if what == "crash":
+        print("Traceback: it broke", file=sys.stderr)
+        sys.exit(3)
+    if what == "quiet":
+        sys.exit(0)
+    if what == "hang":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print("hanging", flush=True)
+        time.sleep(600)
+
+
+def post(body):
+    server = http.client.HTTPConnection(os.environ["LC_SERVER"].removeprefix("http://"))
+    server.request("POST", f"/sedna/workers/{os.environ['WORKER_NAME']}/info", body)
+    return server.getresponse().status
+
+
+def report(kind, results=None, status="completed"):
+    body = {"name": os.environ["WORKER_NAME"], "namespace": os.environ["NAMESPACE"],
+            "ownerName": os.environ["JOB_NAME"], "ownerKind": "incrementallearningjob",
+            "kind": kind, "status": status, "results": results}
+    assert post(json.dumps(body)) == 200
+
+
+def entry(path, metrics, form="ckpt"):
+    return {"format": form, "url": str(path).removeprefix(PREFIX), "metrics": metrics}
+
+
+def remember(**what):
+    with (HERE / "seen.jsonl").open("a") as file:
+        file.write(json.dumps(what | {"env": dict(os.environ)}) + "\\n")
+"""
+
+TRAIN = """
+from toy_tools import *
+
+directory = pathlib.Path(os.environ["MODEL_URL"])
+todo = plan(directory.name)
+lines = pathlib.Path(os.environ["TRAIN_DATASET_URL"]).read_text().splitlines()
+remember(kind="train", lines=lines, base=pathlib.Path(os.environ["BASE_MODEL_URL"]).read_text())
+what = todo.get("train")
+act(what)
+directory.mkdir(parents=True)
+model = directory / "model.ckpt"
+model.write_text(str(todo.get("accuracy", 0.5)))
+results = [entry(model, {"loss": 0.1}, todo.get("format", "ckpt"))]
+if what == "missing model":
+    results = [entry(directory / "nothing.ckpt", None)]
+if what == "garbage":
+    print("status", post("{garbage"))
+    sys.exit(0)
+if what == "failed":
+    report("train", status="failed")
+    sys.exit(1)
+report("train", results)
+if what == "twice":
+    report("train", [entry(directory / "other.ckpt", None)])
+if what == "stay":
+    time.sleep(600)
+if what == "crash after report":
+    sys.exit(9)
+"""
+
+EVAL = """
+from toy_tools import *
+
+samples = pathlib.Path(os.environ["TEST_DATASET_URL"])
+todo = plan(samples.parent.name)
+remember(kind="eval", lines=samples.read_text().splitlines())
+what = todo.get("eval")
+act(what)
+models = [pathlib.Path(url) for url in os.environ["MODEL_URLS"].split(";")]
+results = [entry(m, {"accuracy": [float(m.read_text())]}) for m in models]
+if what == "scalar":
+    results = [entry(m, {"accuracy": float(m.read_text())}) for m in models]
+if what == "one":
+    results = results[:1]
+report("eval", results)
+"""
+
+INFERENCE = """
+from toy_tools import *
+
+todo = plan("inference")
+served = pathlib.Path(os.environ["MODEL_URL"])
+remember(kind="inference", model=served.read_text(), pid=os.getpid())
+print("serving", flush=True)
+starts = sum('"inference"' in line for line in (HERE / "seen.jsonl").open())
+if starts <= todo.get("crashes", 0):
+    act("crash")
+config, last = os.environ.get("MODEL_HOT_UPDATE_CONFIG"), None
+while True:
+    time.sleep(0.02)
+    if not config:
+        continue
+    try:
+        news = json.loads(pathlib.Path(config).read_text())["model_config"]
+        model = pathlib.Path(news["model_path"]).read_text()
+    except OSError:
+        continue
+    if news["model_update_time"] != last:
+        last = news["model_update_time"]
+        remember(kind="hot", model=model, version=last)
+        answer = todo.get("update", "completed")
+        if answer != "silent":
+            report("deploy", status=answer)
+"""
+
+
+class ToyJob:
+    """The files of a toy job, and a runner for it that keeps its events."""
+
+    def __init__(self, directory: Path) -> None:
+        self.root = directory / "root"
+        self.here = directory / "job"
+        self.output = self.root / "output"
+        self.dataset = self.root / "data" / "toys.txt"
+        self.deployed = self.root / "models" / "deployed" / "model.ckpt"
+        self.events: list[Any] = []
+        self._reactions: list[tuple[type, Callable[[Any], object]]] = []
+        for path, text in (
+            (self.dataset, ""),
+            (self.root / "models" / "initial" / "model.ckpt", "0.1"),
+            (self.deployed, "0.2"),
+            (self.here / "toy_tools.py", TOOLS),
+            (self.here / "toy_train.py", TRAIN),
+            (self.here / "toy_eval.py", EVAL),
+            (self.here / "toy_inference.py", INFERENCE),
+        ):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        self.plan({})
+
+    def plan(self, plan: dict[Any, Any]) -> None:
+        """Say what the workers shall do, by round, and under ``inference``."""
+        path = self.here / "plan.json"
+        path.with_suffix(".new").write_text(json.dumps(plan))
+        path.with_suffix(".new").replace(path)
+
+    def add_samples(self, count: int) -> list[str]:
+        """Append lines to the dataset, and return them."""
+        before = len(self.dataset.read_text().splitlines())
+        lines = [f"picture-{number}.png {number % 3}" for number in range(before, before + count)]
+        with self.dataset.open("a") as file:
+            file.write("".join(f"{line}\n" for line in lines))
+        return lines
+
+    def yaml(self, *, hot: bool = False, through_exec: bool = False) -> Path:
+        """Write the job's YAML."""
+        text = YAML.replace("HOT", str(hot).lower())
+        for kind in ("train", "eval", "inference"):
+            command = (
+                f'args: ["toy_{kind}.py"]'
+                if through_exec
+                else f'command: ["python", "-m", "toy_{kind}"]'
+            )
+            template = (
+                "{spec: {restartPolicy: Never, terminationGracePeriodSeconds: 1, containers: "
+                f"[{{name: {kind}, image: toy, {command}}}]}}}}"
+            )
+            text = text.replace(f"template: {kind.upper()}", f"template: {template}")
+        path = self.here / "job.yaml"
+        path.write_text(text)
+        return path
+
+    def job(self, **yaml: Any) -> Job:
+        """Return the job as loaded from its YAML."""
+        return load_job(self.yaml(**yaml))
+
+    def runner(self, *, hot: bool = False, **settings: Any) -> JobRunner:
+        """Return a runner that looks often and keeps its events in `events`."""
+        settings = {"poll_seconds": 0.02, "on_event": self._react} | settings
+        return JobRunner(self.job(hot=hot), self.root, **settings)
+
+    def on(self, kind: type, reaction: Callable[[Any], object]) -> None:
+        """Do something, on the runner's thread, at each event of a kind."""
+        self._reactions.append((kind, reaction))
+
+    def _react(self, event: Any) -> None:
+        self.events.append(event)
+        for kind, reaction in self._reactions:
+            if isinstance(event, kind):
+                reaction(event)
+
+    def heard(self, kind: type) -> list[Any]:
+        """Return the events of one kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def seen(self, kind: str) -> list[dict[str, Any]]:
+        """Return what the workers of a kind have seen: their samples, base, environment."""
+        path = self.here / "seen.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [entry for entry in map(json.loads, lines) if entry["kind"] == kind]
+
+    def conditions(self) -> list[dict[str, str]]:
+        """Return the conditions of ``status.json``."""
+        document = json.loads((self.output / "status.json").read_text())
+        conditions: list[dict[str, str]] = document["status"]["conditions"]
+        return conditions
+
+    def states(self) -> list[str]:
+        """Return the conditions as ``Train Waiting`` and so on."""
+        return [f"{each['stage']} {each['type']}" for each in self.conditions()]
