@@ -108,7 +108,6 @@ def _template(document: YamlNode, stage: str) -> WorkerTemplate:
     plain_pod: Any = pod.plain()
     plain: Any = container.plain()
     grace = plain_pod.get("terminationGracePeriodSeconds")
-    limits = (plain.get("resources") or {}).get("limits") or {}
     return WorkerTemplate(
         command=tuple(plain.get("command") or ()),
         args=tuple(plain.get("args") or ()),
@@ -117,9 +116,6 @@ def _template(document: YamlNode, stage: str) -> WorkerTemplate:
             for variable in plain.get("env") or ()
             if not variable.get("valueFrom")
         },
-        image=plain.get("image") or "",
-        working_dir=plain.get("workingDir"),
-        limits={name: str(amount) for name, amount in limits.items()},
         active_deadline_seconds=plain_pod.get("activeDeadlineSeconds"),
         termination_grace_period_seconds=30 if grace is None else grace,
         line=container.line,

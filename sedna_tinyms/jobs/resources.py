@@ -126,7 +126,7 @@ def _passed_over(names: str) -> dict[str, Field]:
 CONTAINER_IGNORED = _passed_over(
     "envFrom imagePullPolicy lifecycle livenessProbe ports readinessProbe resizePolicy "
     "restartPolicy restartPolicyRules securityContext startupProbe stdin stdinOnce "
-    "terminationMessagePath terminationMessagePolicy tty volumeDevices volumeMounts"
+    "terminationMessagePath terminationMessagePolicy tty volumeDevices volumeMounts workingDir"
 )
 POD_IGNORED = _passed_over(
     "affinity automountServiceAccountToken dnsConfig dnsPolicy enableServiceLinks "
@@ -180,7 +180,6 @@ CONTAINER = Object(
         "command": Field(ListOf(Text(may_be_empty=True))),
         "args": Field(ListOf(Text(may_be_empty=True))),
         "env": Field(ListOf(ENVIRONMENT_VARIABLE)),
-        "workingDir": Field(Text()),
         "resources": Field(
             Object(
                 {

@@ -94,12 +94,10 @@ class DeployModel:
 
 @dataclass(frozen=True)
 class WorkerTemplate:
-    """What of a pod template has a meaning for a process: the first container and its limits.
+    """What of a pod template has a meaning for a process; of containers, the first one.
 
     Attributes
     ----------
-    limits : mapping
-        ``resources.limits`` of the container, as written (``{"memory": "2Gi"}``).
     active_deadline_seconds : int or None
         Kubernetes' time limit for the whole worker.
     termination_grace_period_seconds : int
@@ -111,9 +109,6 @@ class WorkerTemplate:
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
-    image: str = ""
-    working_dir: str | None = None
-    limits: Mapping[str, str] = field(default_factory=dict)
     active_deadline_seconds: int | None = None
     termination_grace_period_seconds: int = 30
     line: int = field(default=0, compare=False)
