@@ -118,5 +118,10 @@ def test_an_unknown_keyword_is_refused_with_the_nearest_one():
 def test_values_out_of_range_are_said_together():
     with pytest.raises(ConfigurationError) as caught:
         mobilenetv2(0, width_mult=-1, pad_mode="sane", last_channel=1.5)
-    for part in ("class_num is 0", "width_mult is -1", "did you mean 'same'", "last_channel is 1.5"):
+    for part in (
+        "class_num is 0",
+        "width_mult is -1",
+        "did you mean 'same'",
+        "last_channel is 1.5",
+    ):
         assert part in str(caught.value)

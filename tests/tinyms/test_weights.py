@@ -254,12 +254,12 @@ def test_garbage_is_refused_with_path_and_size(content, tmp_path, fails_untouche
 
 @pytest.mark.parametrize("write", [write_npz, write_safetensors, write_ckpt])
 @pytest.mark.parametrize("kept", [0.2, 0.7, 0.999])
-def test_a_truncated_file_is_refused(write, kept, tmp_path, fails_untouched):
+def test_a_truncated_file_is_refused(write, kept, tmp_path):
     write(tmp_path / "whole.ckpt", torchvision_weights())
     content = (tmp_path / "whole.ckpt").read_bytes()
     path = tmp_path / "cut.ckpt"
     path.write_bytes(content[: int(len(content) * kept)])
-    with pytest.raises(ModelFileError, match="cut.ckpt"):
+    with pytest.raises(ModelFileError, match=r"cut\.ckpt"):
         load_weights(network(), path)
 
 

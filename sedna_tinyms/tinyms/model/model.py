@@ -166,6 +166,7 @@ class Model(mindspore.Model):  # type: ignore[misc]
                 f"unknown export format {file_format!r}{hint}; one of {', '.join(EXPORT_SUFFIXES)}"
             )
         target = Path(file_name)
+        training = self.network.training
         with tempfile.TemporaryDirectory(prefix="sedna-tinyms-") as directory:
             # MindSpore closes the directory that it exports to for everybody else.
             written = Path(directory, f"network{suffix}")
@@ -173,6 +174,7 @@ class Model(mindspore.Model):  # type: ignore[misc]
                 self.network, inputs, file_name=str(written), file_format=file_format, **kwargs
             )
             copy_file(written, target if target.suffix == suffix else f"{target}{suffix}")
+        self.network.set_train(training)
 
 
 def load(file_name: str | os.PathLike[str]) -> nn.GraphCell:

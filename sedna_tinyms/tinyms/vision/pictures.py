@@ -59,9 +59,11 @@ def as_rgb(picture: Picture) -> NDArray[Any]:
     pixels = np.repeat(pixels[..., :1], 3, axis=2) if channels[0] < 3 else pixels[..., :3]
     if pixels.dtype.kind == "f":
         return np.ascontiguousarray(pixels, np.float32)
-    if pixels.dtype.kind not in "iu" or pixels.min() < 0 or pixels.max() > 255:
+    if pixels.dtype.kind not in "iu":
+        raise DatasetError(f"an array of {picture.dtype} is no picture; it must hold numbers")
+    if pixels.min() < 0 or pixels.max() > 255:
         raise DatasetError(
-            f"an array of {picture.dtype} with values from {picture.min()} to {picture.max()} is "
-            "no picture; whole numbers must lie between 0 and 255"
+            f"an array with values from {pixels.min()} to {pixels.max()} is no picture; "
+            "whole numbers must lie between 0 and 255"
         )
     return np.ascontiguousarray(pixels, np.uint8)

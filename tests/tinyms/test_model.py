@@ -1,0 +1,183 @@
+import logging
+import stat
+
+import mindspore
+import numpy as np
+import onnxruntime
+import pytest
+from mindspore import Tensor, nn
+
+from sedna_tinyms.errors import ConfigurationError, ForeignModelError, ModelFileError
+from sedna_tinyms.tinyms.context import GRAPH_MODE, PYNATIVE_MODE, set_context
+from sedna_tinyms.tinyms.data import NumpySlicesDataset
+from sedna_tinyms.tinyms.losses import CrossEntropyWithLabelSmooth, SoftmaxCrossEntropyWithLogits
+from sedna_tinyms.tinyms.metrics import Accuracy
+from sedna_tinyms.tinyms.model import MobileNetV2, Model, export_onnx, load, mobilenetv2
+from sedna_tinyms.tinyms.optimizers import Momentum
+
+
+class Linear(nn.Cell):
+    def __init__(self):
+        super().__init__()
+        self.flatten = nn.Flatten()
+        self.dense = nn.Dense(12, 2)
+
+    def construct(self, x):
+        return self.dense(self.flatten(x))
+
+
+def dark_and_light(batch=8):
+    labels = np.arange(32, dtype=np.int32) % 2
+    pictures = np.random.RandomState(0).rand(32, 3, 2, 2) * 0.2 + labels[:, None, None, None]
+    return NumpySlicesDataset((pictures.astype(np.float32), labels), shuffle=False).batch(batch)
+
+
+@pytest.fixture
+def graph_mode():
+    set_context(mode=GRAPH_MODE)
+    yield
+    set_context(mode=PYNATIVE_MODE)
+
+
+def small_mobilenet(**keywords):
+    return MobileNetV2(3, width_mult=0.1, last_channel=16, **keywords)
+
+
+def test_the_readme_flow_learns_saves_loads_and_predicts(tmp_path, graph_mode):
+    network = Linear()
+    model = Model(network)
+    model.compile(
+        loss_fn=SoftmaxCrossEntropyWithLogits(sparse=True, reduction="mean"),
+        optimizer=Momentum(network.trainable_params(), 0.1, 0.9),
+        metrics={"Accuracy": Accuracy()},
+    )
+    model.train(8, dark_and_light())
+    assert model.eval(dark_and_light()) == {"Accuracy": 1.0}
+    model.save_checkpoint(tmp_path / "linear")
+
+    other = Model(Linear())
+    loaded = other.load_checkpoint(tmp_path / "linear.ckpt", strict_load=True)
+    assert sorted(loaded) == ["dense.bias", "dense.weight"]
+    pictures = Tensor(np.ones((2, 3, 2, 2), np.float32))
+    np.testing.assert_array_equal(
+        other.predict(pictures).asnumpy(), model.predict(pictures).asnumpy()
+    )
+    assert other.predict(pictures).asnumpy().argmax(1).tolist() == [1, 1]
+
+
+def test_mobilenetv2_takes_training_steps_in_graph_mode(graph_mode):
+    np.random.seed(0)
+    network = small_mobilenet()
+    model = Model(network)
+    before = network.head.head[1].weight.asnumpy().copy()
+    model.compile(
+        CrossEntropyWithLabelSmooth(0.1, 3), Momentum(network.trainable_params(), 0.05, 0.9)
+    )
+    pictures = np.random.rand(8, 3, 32, 32).astype(np.float32)
+    labels = np.arange(8, dtype=np.int32) % 3
+    model.train(2, NumpySlicesDataset((pictures, labels), shuffle=False).batch(4))
+    after = network.head.head[1].weight.asnumpy()
+    assert np.isfinite(after).all()
+    assert not np.array_equal(after, before)
+
+
+def test_compile_may_be_called_again(graph_mode):
+    model = Model(Linear())
+    for metrics, name in (({"accuracy"}, "accuracy"), ({"Top": Accuracy()}, "Top")):
+        model.compile(SoftmaxCrossEntropyWithLogits(sparse=True), metrics=metrics)
+        assert list(model.eval(dark_and_light())) == [name]
+
+
+def test_compile_refuses_unknown_keywords():
+    with pytest.raises(ConfigurationError, match="did you mean 'loss_scale_manager'"):
+        Model(Linear()).compile(loss_scale_manger=None)
+
+
+def test_a_model_takes_a_network_only():
+    with pytest.raises(ConfigurationError, match="not dict"):
+        Model({})
+
+
+def test_evaluating_without_metrics_is_an_error():
+    with pytest.raises(ValueError, match="metrics"):
+        Model(Linear()).eval(dark_and_light())
+
+
+def test_loading_says_what_matched(tmp_path, caplog):
+    model = Model(small_mobilenet())
+    model.save_checkpoint(tmp_path / "model.ckpt")
+    with caplog.at_level(logging.INFO, "sedna_tinyms"):
+        assert len(model.load_checkpoint(tmp_path / "model.ckpt")) == 262
+    assert "262 of 262 parameters match" in caplog.text
+
+
+def test_a_partly_matching_file_warns_or_is_refused_if_strict(tmp_path, caplog):
+    class Deeper(Linear):
+        def __init__(self):
+            super().__init__()
+            self.more = nn.Dense(2, 2)
+
+    Model(Linear()).save_checkpoint(tmp_path / "linear.ckpt")
+    assert len(Model(Deeper()).load_checkpoint(tmp_path / "linear.ckpt")) == 2
+    assert caplog.records[-1].levelno == logging.WARNING
+    assert "more.weight" in caplog.text
+    with pytest.raises(ForeignModelError, match=r"more\.weight"):
+        Model(Deeper()).load_checkpoint(tmp_path / "linear.ckpt", strict_load=True)
+
+
+def test_another_networks_file_is_refused(tmp_path):
+    Model(Linear()).save_checkpoint(tmp_path / "linear.ckpt")
+    with pytest.raises(ForeignModelError, match="no parameter"):
+        Model(small_mobilenet()).load_checkpoint(tmp_path / "linear.ckpt")
+
+
+@pytest.mark.parametrize("pad_mode", ["pad", "same"])
+def test_onnx_takes_any_batch_and_says_the_same(pad_mode, tmp_path):
+    np.random.seed(1)
+    network = small_mobilenet(pad_mode=pad_mode).set_train()
+    path = tmp_path / "new" / "network.onnx"
+    export_onnx(network, (3, 32, 32), path, {"class_names": "bolt;nut", "input_size": 32})
+    assert network.training
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+    session = onnxruntime.InferenceSession(path)
+    assert session.get_modelmeta().custom_metadata_map == {
+        "class_names": "bolt;nut",
+        "input_size": "32",
+    }
+    network.set_train(False)
+    for batch in (1, 3):
+        values = np.random.rand(batch, 3, 32, 32).astype(np.float32)
+        (result,) = session.run(None, {session.get_inputs()[0].name: values})
+        np.testing.assert_allclose(result, network(Tensor(values)).asnumpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["network", "network.mindir"])
+def test_mindir_comes_back_as_the_same_network(name, tmp_path):
+    tmp_path.chmod(0o755)
+    model = Model(Linear())
+    values = Tensor(np.random.rand(1, 3, 2, 2).astype(np.float32))
+    model.export(values, tmp_path / name)
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+    np.testing.assert_array_equal(
+        load(tmp_path / "network.mindir")(values).asnumpy(), model.predict(values).asnumpy()
+    )
+
+
+def test_an_unknown_export_format_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match="did you mean 'ONNX'"):
+        Model(Linear()).export(Tensor(np.zeros((1, 12), np.float32)), tmp_path / "x", "ONYX")
+
+
+def test_loading_a_mindir_that_is_none_says_so(tmp_path):
+    (tmp_path / "garbage.mindir").write_bytes(b"garbage")
+    with pytest.raises(ModelFileError, match=r"garbage\.mindir \(7 bytes\)"):
+        load(tmp_path / "garbage.mindir")
+    with pytest.raises(ModelFileError, match="does not exist"):
+        load(tmp_path / "none.mindir")
+
+
+def test_the_core_is_what_mindspore_users_know():
+    model = Model(mobilenetv2(2, width_mult=0.1, last_channel=16))
+    assert isinstance(model, mindspore.Model)
+    assert model.predict(Tensor(np.zeros((1, 3, 32, 32), np.float32))).shape == (1, 2)
