@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -164,10 +165,18 @@ while True:
     if news["model_update_time"] != last:
         last = news["model_update_time"]
         remember(kind="hot", model=model, version=last)
-        answer = todo.get("update", "completed")
+        answer = plan("inference").get("update", "completed")
         if answer != "silent":
             report("deploy", status=answer)
 """
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+    """Wait for something to come true, and fail if it does not."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.005)
 
 
 class ToyJob:

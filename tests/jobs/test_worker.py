@@ -3,11 +3,11 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
+from toy_job import wait_until
 
 from sedna_tinyms.errors import WorkerError
 from sedna_tinyms.jobs.worker import Worker, worker_name
@@ -39,13 +39,6 @@ def start(tmp_path):
     yield start
     for worker in workers:
         worker.stop()
-
-
-def until(condition, seconds=10.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true"
-        time.sleep(0.005)
 
 
 def alive(pid):
@@ -120,14 +113,14 @@ def test_a_worker_ends_politely_when_asked(start):
         "import signal, sys\n"
         "signal.signal(signal.SIGTERM, lambda *_: (print('bye'), sys.exit(0)))\n" + SLEEP
     )
-    until(lambda: worker.last_lines() == ["ready"])
+    wait_until(lambda: worker.last_lines() == ["ready"])
     assert worker.stop().code == 0
     assert worker.last_lines() == ["ready", "bye"]
 
 
 def test_a_worker_that_will_not_end_is_killed_after_its_grace(start):
     worker = start(IGNORE_TERM + SLEEP, grace=0.1)
-    until(worker.last_lines)
+    wait_until(worker.last_lines)
     end = worker.stop()
     assert str(end) == "ended by SIGKILL"
     assert 0.1 <= end.seconds < 10
@@ -148,13 +141,13 @@ def test_what_a_worker_started_ends_with_it(start, script):
         "child.stdout.readline()\n"
         "print(child.pid, flush=True)\n" + script
     )
-    until(worker.last_lines)
+    wait_until(worker.last_lines)
     child = int(worker.last_lines()[0])
     if script != "pass":
         assert alive(child)
         worker.stop()
     worker.ended.get(timeout=10)
-    until(lambda: not alive(child))
+    wait_until(lambda: not alive(child))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs PR_SET_PDEATHSIG")
@@ -176,10 +169,10 @@ def test_a_worker_does_not_outlive_a_killed_runner(tmp_path):
     )
     with runner:
         pid = int(runner.stdout.readline())
-        until(lambda: log.exists() and "ready" in log.read_text())
+        wait_until(lambda: log.exists() and "ready" in log.read_text())
         assert alive(pid)
         runner.send_signal(signal.SIGKILL)
-    until(lambda: not alive(pid))
+    wait_until(lambda: not alive(pid))
 
 
 @pytest.mark.parametrize(
