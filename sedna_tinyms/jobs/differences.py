@@ -1,6 +1,8 @@
 """Where a job is decided otherwise here than by Sedna's controllers, on purpose.
 
-Given the same files and the same metrics, everything that is not in this table is decided alike.
+It covers reading the YAML, counting and splitting samples, triggers and the deploy decision: what
+is not in this table is decided alike there, given the same files and the same metrics.
+``docs/job-yaml.md`` repeats it.
 """
 
 from __future__ import annotations
@@ -51,6 +53,12 @@ DIFFERENCES: dict[str, Difference] = {
         "not deployed",
     ),
     # Counting and splitting
+    "arrivals": Difference(
+        "Lines are appended to the dataset a few at a time",
+        "looked for every 60 seconds, so what came in between is split as one arrival",
+        "looked for about twice a second, so a few lines are an arrival of their own: of a single "
+        "line `int(trainProb * 1)`, which is none, is trained on. Append whole batches",
+    ),
     "blank lines": Difference(
         "Blank lines in the dataset file",
         "counted as samples and given to the workers",
