@@ -1,0 +1,89 @@
+"""Metrics in the one shape that Sedna's controller can compare: name to list of numbers.
+
+A scalar, or a number where a list belongs, makes the controller skip the deployment without a
+word, and a NaN never reaches it at all; hence everything is made to fit here, or refused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from sedna_tinyms.errors import MetricsError, Problems
+
+__all__ = ["normalize_metrics"]
+
+
+def normalize_metrics(result: object, source: str) -> dict[str, list[float]]:
+    """Return `result` as metric names with lists of plain Python floats.
+
+    Parameters
+    ----------
+    result : mapping or None
+        Values may be numbers, NumPy or MindSpore scalars, one-dimensional arrays and Tensors, or
+        flat sequences of these. None is no metrics at all.
+    source : str
+        Who gave it, for the error: ``"Estimator.evaluate"``.
+
+    Returns
+    -------
+    dict
+        Every metric as a list, also a single number.
+
+    Raises
+    ------
+    MetricsError
+        If it is no mapping, or a value is NaN, infinite, no number, or not flat.
+    """
+    if result is None:
+        return {}
+    if not isinstance(result, Mapping):
+        raise MetricsError(
+            f"{source} returned {_shown(result)}; it must return a dict of metrics, "
+            "such as {'accuracy': [0.93]}"
+        )
+    problems = Problems()
+    metrics: dict[str, list[float]] = {}
+    for name, value in result.items():
+        try:
+            metrics[str(name)] = _floats(value)
+        except ValueError as error:
+            problems.add(f"{name!r} is {_shown(value)}: {error}")
+    problems.raise_as(MetricsError, f"{source} returned metrics that no controller can compare")
+    return metrics
+
+
+def _floats(value: Any) -> list[float]:
+    if hasattr(value, "asnumpy"):
+        value = value.asnumpy()
+    if isinstance(value, np.ndarray):
+        if value.ndim > 1:
+            raise ValueError(f"it has {value.ndim} axes; a metric is a number or a flat list")
+        value = value.reshape(-1).tolist()
+    if not isinstance(value, list | tuple):
+        return [_float(value)]
+    return [_float(item) for item in value]
+
+
+def _float(value: Any) -> float:
+    if hasattr(value, "asnumpy"):
+        value = value.asnumpy()
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
+    if not isinstance(value, Real | np.bool_):
+        raise ValueError("a metric is a number or a flat list of numbers")
+    number = float(value)
+    if math.isnan(number):
+        raise ValueError("NaN cannot be compared; the model diverged, or something was empty")
+    if math.isinf(number):
+        raise ValueError("infinity cannot be compared, and no JSON message can carry it")
+    return number
+
+
+def _shown(value: object) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,197 @@
+"""Model files, wherever a URL points: found, fetched, put into place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlsplit
+
+import fsspec
+
+from sedna_tinyms.artifact.files import copy_file
+from sedna_tinyms.errors import MissingExtraError, ModelFileError, StorageError
+
+__all__ = ["exists", "find_model", "is_remote", "local_path", "named_model", "publish"]
+
+SUFFIXES = (".ckpt", ".npz", ".safetensors")
+MEMORY = ".memory.npz"
+SIBLINGS = (".onnx", MEMORY)
+"""What belongs to a model file of the same stem, and must not outlive it."""
+
+
+def is_remote(url: str) -> bool:
+    """Tell whether `url` names something that is not on this machine's file system."""
+    return "://" in url and not url.startswith("file://")
+
+
+def local_path(url: str) -> Path:
+    """Return the path of a local url, with or without ``file://``."""
+    return Path(url.removeprefix("file://"))
+
+
+def exists(url: str) -> bool:
+    """Tell whether there is a file at `url`; False also where that cannot be found out."""
+    if not is_remote(url):
+        return local_path(url).is_file()
+    try:
+        with _opened(url, "rb"):
+            return True
+    except (OSError, ValueError, MissingExtraError):
+        return False
+
+
+@contextmanager
+def named_model(url: str, name: str) -> Iterator[Path]:
+    """Yield the model at `url` as a local file whose name ends as MindSpore wants it.
+
+    Parameters
+    ----------
+    url : str
+        A file; a directory that holds `name`, or just one model; or a remote file.
+    name : str
+        The model's name, used where `url` is a directory.
+
+    Raises
+    ------
+    ModelFileError
+        If there is no such model, it is empty, or it cannot be fetched.
+    """
+    with TemporaryDirectory(prefix="sedna-tinyms-") as scratch:
+        path = _fetch(url, Path(scratch)) if is_remote(url) else find_model(local_path(url), name)
+        if path.stat().st_size == 0:
+            raise ModelFileError(f"the model file {url} is empty (0 bytes)")
+        if path.suffix not in SUFFIXES:
+            # Sedna's hot update hands over names such as "model.2026-11-20 10:07:17.8".
+            named = Path(scratch, "model.ckpt")
+            shutil.copyfile(path, named)
+            path = named
+        yield path
+
+
+def find_model(path: Path, name: str) -> Path:
+    """Return the model file that `path` means.
+
+    Raises
+    ------
+    ModelFileError
+        If it does not exist, or is a directory with no model or several.
+    """
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise ModelFileError(f"the model file {path} does not exist")
+    if (path / name).is_file():
+        return path / name
+    models = sorted(
+        entry
+        for entry in path.iterdir()
+        if entry.suffix in SUFFIXES and not entry.name.endswith(MEMORY) and entry.is_file()
+    )
+    if len(models) == 1:
+        return models[0]
+    if models:
+        raise ModelFileError(
+            f"the directory {path} holds {len(models)} models "
+            f"({', '.join(model.name for model in models)}) and none is called {name}: "
+            "name the file"
+        )
+    if path.suffix in SUFFIXES:
+        raise ModelFileError(
+            f"{path} is a directory where a model file should be; KubeEdge's IncrementalLearning "
+            "makes one when it starts before the model is there: remove it and put the file there"
+        )
+    raise ModelFileError(f"the directory {path} holds no model (no {name}, no other *.ckpt)")
+
+
+def publish(directory: Path, model: str, target: str) -> str:
+    """Copy a model and its siblings out of `directory`, each whole or not at all.
+
+    Parameters
+    ----------
+    directory : Path
+        What an estimator saved, and nothing else.
+    model : str
+        The model's name in it. It is copied last: its siblings are there when it appears.
+    target : str
+        Path or URL of the model; siblings go beside it under its stem. Local ones of an earlier
+        model of that name are removed.
+
+    Returns
+    -------
+    str
+        `target`.
+
+    Raises
+    ------
+    StorageError
+        If something cannot be written.
+    """
+    stem = PurePosixPath(model).stem
+    parent, _, target_name = target.rpartition("/")
+    target_stem = PurePosixPath(target_name).stem
+    written = [path for path in sorted(directory.rglob("*")) if path.is_file()]
+    written.sort(key=lambda path: path.name == model)
+    if not is_remote(target):
+        for suffix in SIBLINGS:
+            if not (directory / f"{stem}{suffix}").exists():
+                local_path(target).with_name(f"{target_stem}{suffix}").unlink(missing_ok=True)
+    for path in written:
+        relative = str(path.relative_to(directory))
+        if relative == model:
+            destination = target
+        else:
+            if relative.startswith(f"{stem}."):
+                relative = target_stem + relative.removeprefix(stem)
+            destination = f"{parent}/{relative}" if parent else relative
+        _copy(path, destination)
+    return target
+
+
+def _copy(path: Path, target: str) -> None:
+    if not is_remote(target):
+        copy_file(path, local_path(target))
+        return
+    try:
+        with path.open("rb") as source, _opened(target, "wb") as sink:
+            shutil.copyfileobj(source, sink)
+    except (OSError, ValueError) as error:
+        raise StorageError(f"cannot write {target}: {error}") from error
+
+
+def _fetch(url: str, directory: Path) -> Path:
+    path = directory / (PurePosixPath(urlsplit(url).path).name or "model.ckpt")
+    try:
+        with _opened(url, "rb") as source, path.open("wb") as sink:
+            shutil.copyfileobj(source, sink)
+    except FileNotFoundError:
+        raise ModelFileError(f"the model file {url} does not exist") from None
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"the model file {url} cannot be fetched: {error}") from error
+    return path
+
+
+def _opened(url: str, mode: str) -> Any:
+    try:
+        return fsspec.open(url, mode, **_storage_options(url))
+    except ImportError as error:
+        raise MissingExtraError(f"{url} cannot be opened: {error}") from error
+
+
+def _storage_options(url: str) -> dict[str, Any]:
+    """Translate the variables with which Sedna describes an S3 storage."""
+    if not url.startswith("s3://"):
+        return {}
+    options: dict[str, Any] = {}
+    if os.environ.get("ACCESS_KEY_ID"):
+        options["key"] = os.environ["ACCESS_KEY_ID"]
+        options["secret"] = os.environ.get("SECRET_ACCESS_KEY")
+    if endpoint := os.environ.get("S3_ENDPOINT_URL"):
+        if "://" not in endpoint:
+            endpoint = f"https://{endpoint}"
+        options["client_kwargs"] = {"endpoint_url": endpoint}
+    return options
