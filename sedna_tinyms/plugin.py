@@ -20,7 +20,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
@@ -102,9 +102,7 @@ def library() -> Literal["kubeedge", "embedded"] | None:
     embedded = find_spec("sedna_tinyms.sedna")
     if embedded is not None and locations == embedded.submodule_search_locations:
         return "embedded"
-    if _has_module("sedna.backend", locations) and _has_module(
-        "sedna.core.incremental_learning", locations
-    ):
+    if all(_has_package(name, locations) for name in ("backend", "core.incremental_learning")):
         return "kubeedge"
     if spec.origin is None:
         return None  # Merely a directory that happens to be called sedna, such as a checkout.
@@ -233,12 +231,15 @@ def _bound_names() -> Iterator[tuple[ModuleType, Any]]:
             yield module, function
 
 
-def _has_module(name: str, locations: Iterable[str]) -> bool:
-    """Look for a module below the package directories `locations`, importing nothing."""
-    parts = name.split(".")
+def _has_package(name: str, locations: Iterable[str]) -> bool:
+    """Look for a package below the directories (or archives) `locations`, importing nothing."""
+    import pkgutil
+
     found = list(locations)
-    for depth in range(2, len(parts) + 1):
-        spec = PathFinder.find_spec(".".join(parts[:depth]), found)
+    for part in name.split("."):
+        finders = filter(None, map(pkgutil.get_importer, found))
+        specs = (finder.find_spec(part) for finder in finders)
+        spec = next((spec for spec in specs if spec is not None and spec.loader is not None), None)
         if spec is None:
             return False
         found = list(spec.submodule_search_locations or ())
