@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import mindspore
+import mindspore.onnx
 import numpy as np
 from mindspore import Tensor, nn
 
@@ -47,15 +47,16 @@ def export_onnx(
     """
     with extra("mindspore", "exporting ONNX"):
         import onnx
-    training = network.training
     sample = Tensor(np.zeros((1, *input_shape), np.float32))
     with tempfile.TemporaryDirectory(prefix="sedna-tinyms-") as directory:
-        # MindSpore closes the directory that it exports to for everybody else.
         written = Path(directory, "network.onnx")
-        mindspore.export(network, sample, file_name=str(written), file_format="ONNX")
-        network.set_train(training)
+        training = network.training
+        try:
+            mindspore.onnx.export(network, sample, file_name=str(written))
+        finally:
+            network.set_train(training)
         model = onnx.load(str(written))
-    # MindSpore cannot export a free axis; the graph itself fits any batch.
+    # MindSpore leaves the sample's batch of one in the shapes; the graph itself fits any.
     for value in (*model.graph.input[:1], *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = BATCH_AXIS
     for name, text in (metadata or {}).items():
