@@ -1,4 +1,7 @@
-"""What happens in a job, as values: `JobRunner` hands each one to its ``on_event``."""
+"""What happens in a job, as values: `JobRunner` hands each one to its ``on_event``.
+
+``str(event)`` says it in one line.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from sedna_tinyms.jobs.report import RoundRecord
+from sedna_tinyms.jobs.report import RoundRecord, StageRecord
 from sedna_tinyms.jobs.worker import WorkerExit
 
 __all__ = [
@@ -34,6 +37,13 @@ class JobStarted:
     endpoint: str
     rounds_before: int
 
+    def __str__(self) -> str:
+        after = f", going on after round {self.rounds_before}" if self.rounds_before else ""
+        return (
+            f"{self.namespace}/{self.job} runs in {self.output}; workers report to "
+            f"{self.endpoint}{after}"
+        )
+
 
 @dataclass(frozen=True)
 class SamplesArrived:
@@ -46,6 +56,9 @@ class SamplesArrived:
     waiting: int
     trigger: str
 
+    def __str__(self) -> str:
+        return f"{self.new} new samples; {self.trigger}"
+
 
 @dataclass(frozen=True)
 class RoundStarted:
@@ -54,6 +67,9 @@ class RoundStarted:
     round: int
     samples: int
     base_model: str
+
+    def __str__(self) -> str:
+        return f"round {self.round}: {self.samples} samples to train on, from {self.base_model}"
 
 
 @dataclass(frozen=True)
@@ -66,6 +82,11 @@ class WorkerStarted:
     pid: int
     log: Path
 
+    def __str__(self) -> str:
+        return (
+            f"round {self.round}: {self.kind} worker started as process {self.pid}, log {self.log}"
+        )
+
 
 @dataclass(frozen=True)
 class WorkerFinished:
@@ -76,6 +97,10 @@ class WorkerFinished:
     name: str
     exit: WorkerExit
 
+    def __str__(self) -> str:
+        cost = StageRecord.of(self.exit)
+        return f"round {self.round}: {self.kind} worker ended ({self.exit}) after {cost}"
+
 
 @dataclass(frozen=True)
 class Decided:
@@ -84,6 +109,10 @@ class Decided:
     round: int
     deploy: bool
     reason: str
+
+    def __str__(self) -> str:
+        verdict = "deploy" if self.deploy else "do not deploy"
+        return f"round {self.round}: {verdict}, because {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -94,12 +123,18 @@ class Deployed:
     mode: str
     model: str
 
+    def __str__(self) -> str:
+        return f"round {self.round}: {self.model} is in service ({self.mode} deployment)"
+
 
 @dataclass(frozen=True)
 class RoundFinished:
     """A round is over; `record` is what the report keeps of it."""
 
     record: RoundRecord
+
+    def __str__(self) -> str:
+        return f"round {self.record.round}: {self.record.outcome}: {self.record.reason}"
 
 
 @dataclass(frozen=True)
@@ -108,12 +143,18 @@ class Noted:
 
     message: str
 
+    def __str__(self) -> str:
+        return f"note: {self.message}"
+
 
 @dataclass(frozen=True)
 class JobStopped:
     """The job has stopped, and no worker is left."""
 
     reason: str
+
+    def __str__(self) -> str:
+        return f"stopped: {self.reason}"
 
 
 Event: TypeAlias = (

@@ -39,6 +39,10 @@ class StageRecord:
         """Return the record of a stage that was one worker."""
         return cls(end.seconds, end.peak_bytes, end.code)
 
+    def __str__(self) -> str:
+        memory = f", {self.peak_bytes / 1e9:.2f} GB" if self.peak_bytes else ""
+        return f"{self.seconds:.1f} s{memory}"
+
 
 @dataclass
 class RoundRecord:

@@ -185,7 +185,7 @@ class JobRunner:
                 self._play_round(context, report)
         except StopRequestedError as stop:
             return str(stop)
-        return f"{self._rounds} rounds are over"
+        return "as many rounds as asked for are over"
 
     def _play_round(self, context: RoundContext, report: JobReport) -> None:
         """Play one round, and keep the job going whatever becomes of it."""

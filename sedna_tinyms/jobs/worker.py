@@ -23,7 +23,7 @@ from threading import Lock, Thread
 from sedna_tinyms.errors import WorkerError
 from sedna_tinyms.jobs import lifeline
 
-__all__ = ["Worker", "WorkerExit", "worker_name"]
+__all__ = ["Worker", "WorkerExit", "last_lines", "worker_name"]
 
 NAME_PREFIX = {"train": "train-worker", "eval": "eval-worker", "inference": "inferworker"}
 
@@ -63,9 +63,24 @@ class WorkerExit:
         if self.code >= 0:
             return f"exit code {self.code}"
         try:
-            return f"ended by {signal.Signals(-self.code).name}"
+            return signal.Signals(-self.code).name
         except ValueError:
-            return f"ended by signal {-self.code}"
+            return f"signal {-self.code}"
+
+
+def last_lines(log: Path, most: int, start: int = 0) -> list[str]:
+    """Return the last lines of a log, from byte `start` on, as clean text."""
+    try:
+        with log.open("rb") as output:
+            end = output.seek(0, os.SEEK_END)
+            output.seek(max(start, end - TAIL_BYTES))
+            text = output.read().decode("utf-8", "replace")
+    except OSError:
+        return []
+    # Of a line that a progress bar redrew, only its last state counts.
+    shown = (line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
+    lines = (CONTROL.sub("", line).rstrip() for line in shown)
+    return [line for line in lines if line][-most:]
 
 
 class Worker:
@@ -161,7 +176,7 @@ class Worker:
         self._signal(signal.SIGTERM)
 
     def last_lines(self, most: int = 12) -> list[str]:
-        """Return what the worker wrote last, as clean text."""
+        """Return what the worker wrote last."""
         try:
             with self.log.open("rb") as output:
                 end = output.seek(0, os.SEEK_END)

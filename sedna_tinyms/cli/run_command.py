@@ -1,0 +1,122 @@
+"""``sedna-tinyms run JOB.yaml``: one machine plays the whole cluster."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from sedna_tinyms.errors import WorkerError
+from sedna_tinyms.jobs.findings import Severity
+from sedna_tinyms.jobs.loading import load_job
+from sedna_tinyms.jobs.progress import show_progress
+from sedna_tinyms.jobs.rounds import BASE_RULES
+from sedna_tinyms.jobs.runner import JobRunner
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = (
+        "The job goes on until Ctrl-C, or for --rounds; a later run takes it up where it stands.\n"
+        "Exit code: 0; 10 if a round of --rounds failed; 130 after Ctrl-C, 143 after SIGTERM."
+    )
+    parser.add_argument("job", metavar="JOB.yaml", type=Path, help="the YAML that kubectl takes")
+    parser.add_argument("--name", help="which job, where the file holds several")
+    parser.add_argument(
+        "--root",
+        metavar="DIR",
+        type=Path,
+        required=True,
+        help="the directory that plays the host's /: the YAML's /data is DIR/data",
+    )
+    parser.add_argument(
+        "--rounds", metavar="N", type=int, help="stop after N rounds, whatever became of them"
+    )
+    parser.add_argument("--json", action="store_true", help="print the report at the end")
+    parser.add_argument(
+        "--base",
+        choices=BASE_RULES,
+        default=BASE_RULES[0],
+        help="the model that a round starts from (%(default)s); Sedna's rule is last-trained",
+    )
+    parser.add_argument(
+        "--poll",
+        metavar="SECONDS",
+        type=float,
+        default=0.5,
+        help="how often the dataset is looked at (%(default)s)",
+    )
+    parser.add_argument(
+        "--worker-limit",
+        metavar="SECONDS",
+        type=float,
+        default=3600.0,
+        help="how long a train or eval worker may take (%(default)g)",
+    )
+    parser.add_argument(
+        "--deploy-limit",
+        metavar="SECONDS",
+        type=float,
+        help="how long a hot update may take (the poll period and two minutes)",
+    )
+    parser.add_argument(
+        "--port", metavar="N", type=int, default=0, help="where workers report to (any free port)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the job and return the exit code."""
+    job = load_job(arguments.job, arguments.name)
+    for finding in job.findings:
+        if finding.severity is Severity.WARNING:
+            print(finding.describe(job.source), file=sys.stderr)
+    with show_progress(sys.stderr) as show:
+        runner = JobRunner(
+            job,
+            arguments.root,
+            rounds=arguments.rounds,
+            base=arguments.base,
+            port=arguments.port,
+            poll_seconds=arguments.poll,
+            worker_limit_seconds=arguments.worker_limit,
+            deploy_limit_seconds=arguments.deploy_limit,
+            on_event=show,
+        )
+        with _stopped_by_signals(runner) as received:
+            report = runner.run()
+    if arguments.json:
+        print(json.dumps(report.as_json(), indent=2))
+    if received:
+        return 128 + received[0]
+    failed = [record.round for record in report.records if record.outcome == "failed"]
+    return WorkerError.exit_code if failed else 0
+
+
+@contextmanager
+def _stopped_by_signals(runner: JobRunner) -> Iterator[list[int]]:
+    """Stop the runner at the first Ctrl-C or SIGTERM, and collect which; the second one kills."""
+    received: list[int] = []
+    former: dict[signal.Signals, Any] = {}
+
+    def stop(number: int, _: FrameType | None) -> None:
+        received.append(number)
+        for each, handler in former.items():
+            signal.signal(each, handler)
+        runner.stop("Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name)
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        former[each] = signal.signal(each, stop)
+    try:
+        yield received
+    finally:
+        for each, handler in former.items():
+            signal.signal(each, handler)

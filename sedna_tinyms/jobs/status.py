@@ -1,0 +1,125 @@
+"""Where jobs stand, read from the files that their runners keep."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sedna_tinyms.errors import UsageError
+
+__all__ = ["JobStanding", "find_jobs"]
+
+
+@dataclass(frozen=True)
+class JobStanding:
+    """One job as its output directory shows it.
+
+    Attributes
+    ----------
+    runner : int or None
+        The process that runs it now.
+    stage, condition : str
+        The last condition: ``Train``, ``Waiting``.
+    since : str
+        When that was reached.
+    message : str
+        Why the last round failed or was refused; empty if it did neither.
+    rounds : tuple of dict
+        The rounds of ``report.json``.
+    """
+
+    name: str
+    namespace: str
+    output: Path
+    runner: int | None
+    stage: str
+    condition: str
+    since: str
+    message: str
+    rounds: tuple[dict[str, Any], ...]
+
+    def count(self, outcome: str) -> int:
+        """Return how many rounds ended ``deployed``, ``refused`` or ``failed``."""
+        return sum(record.get("outcome") == outcome for record in self.rounds)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return vars(self) | {"output": str(self.output), "rounds": list(self.rounds)}
+
+
+def find_jobs(directory: Path) -> list[JobStanding]:
+    """Return the jobs whose ``status.json`` lies anywhere below a directory.
+
+    Parameters
+    ----------
+    directory : Path
+        The ``--root`` of a run, a job's output directory, or one above several.
+
+    Raises
+    ------
+    UsageError
+        If the directory does not exist or holds no job.
+    """
+    if not directory.is_dir():
+        raise UsageError(f"{directory} is not a directory; give the --root of a run")
+    jobs = list(_read_jobs(directory))
+    if not jobs:
+        raise UsageError(
+            f"no job has run below {directory}: there is no status.json of an "
+            "IncrementalLearningJob; give the --root of a run"
+        )
+    return jobs
+
+
+def _read_jobs(directory: Path) -> Iterator[JobStanding]:
+    for path in sorted(directory.rglob("status.json")):
+        document = _read_json(path)
+        if document.get("kind") != "IncrementalLearningJob":
+            continue
+        try:
+            yield _standing(path.parent, document)
+        except (LookupError, TypeError, AttributeError):
+            continue  # some other program's file
+
+
+def _standing(output: Path, document: dict[str, Any]) -> JobStanding:
+    conditions = document["status"]["conditions"]
+    last, metadata = conditions[-1], document["metadata"]
+    rounds = _read_json(output / "report.json").get("rounds", [])
+    ended = [record for record in rounds if record["outcome"] in ("failed", "refused")]
+    return JobStanding(
+        name=metadata["name"],
+        namespace=metadata.get("namespace", "default"),
+        output=output,
+        runner=_runner(output / "run.lock"),
+        stage=last["stage"],
+        condition=last["type"],
+        since=last["lastTransitionTime"],
+        message=ended[-1]["reason"] if ended and ended[-1] is rounds[-1] else "",
+        rounds=tuple(rounds),
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _runner(lock: Path) -> int | None:
+    """Return the process that holds the lock of an output directory."""
+    try:
+        with lock.open("r") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.read(20))
+    except (OSError, ValueError):
+        pass
+    return None
