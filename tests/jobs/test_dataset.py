@@ -185,6 +185,15 @@ def test_the_window_loses_one_version_with_each_evaluation() -> None:
     assert splitter.take_eval() == [*map(str, range(2, EVAL_WINDOW + 2)), "new", "newer"]
 
 
+def test_a_full_window_loses_nothing() -> None:
+    splitter = SampleSplitter(0.5)
+    for arrival in range(EVAL_WINDOW):
+        splitter.add(["train", str(arrival)])
+    splitter.take_eval()
+    splitter.add(["train", "new"])
+    assert splitter.take_eval() == [*map(str, range(EVAL_WINDOW)), "new"]
+
+
 @pytest.mark.parametrize("train_prob", [0.0, 1.0, -0.1, 1.5, float("nan")])
 def test_a_share_of_nothing_or_everything_is_refused(train_prob: float) -> None:
     with pytest.raises(ConfigurationError, match="between 0 and 1"):
