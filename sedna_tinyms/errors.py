@@ -15,7 +15,8 @@
     ├── WorkerError .............. 10  a worker process failed
     ├── EndpointError ............ 11  the worker-facing address cannot be opened or reached
     ├── ConfigurationError ....... 12  a setting or an argument is out of its range
-    └── StorageError ............. 13  a file could not be written, or a directory is in use
+    ├── StorageError ............. 13  a file could not be written, or a directory is in use
+    └── DownloadError ............ 14  a file from elsewhere did not arrive, or is not the right one
 
 Ctrl-C ends a command with 130 and SIGTERM with 143, as in a shell.
 
@@ -33,6 +34,7 @@ __all__ = [
     "ConfigurationError",
     "DatasetError",
     "DeviceError",
+    "DownloadError",
     "EndpointError",
     "ForeignModelError",
     "JobSpecError",
@@ -130,6 +132,12 @@ class StorageError(SednaTinyMSError):
     """A file could not be written, or a directory is in use by another run."""
 
     exit_code = 13
+
+
+class DownloadError(SednaTinyMSError):
+    """A file from elsewhere did not arrive, or is not the one that was promised."""
+
+    exit_code = 14
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:

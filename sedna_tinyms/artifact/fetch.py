@@ -1,0 +1,272 @@
+"""Brings a file from the network, whole and checked, or not at all.
+
+Only https is spoken, with certificates verified against this machine's trust store, and plain
+http to this machine itself. What has arrived waits in ``<target>.part``: a later call goes on
+from there (Range), and the target's name is taken only after the check has passed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import http.client
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, BinaryIO
+from urllib.parse import urlsplit
+
+from sedna_tinyms.errors import DownloadError, Problems, StorageError
+
+__all__ = ["check_sha256", "exclusively", "fetch", "sha256_of"]
+
+Check = Callable[[Path], None]
+ShowBytes = Callable[[int, int | None], None]
+
+CHUNK = 1 << 18
+CONNECTIONS = 5
+"""How often one server may break off, having sent something, before the next one is asked."""
+SLOWEST = 1024
+"""Bytes a second, averaged over a time-out: below it a server counts as hung."""
+THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+
+
+class _BrokenOffError(Exception):
+    """The connection ended early; what has arrived is kept."""
+
+
+def fetch(
+    urls: Sequence[str],
+    target: Path,
+    *,
+    check: Check,
+    most_bytes: int,
+    show: ShowBytes | None = None,
+    timeout: float = 30.0,
+) -> None:
+    """Download a file from the first address that gives the right one.
+
+    Parameters
+    ----------
+    urls : sequence of str
+        Where the same file is to be had, in order of preference.
+    target : Path
+        Where to put it; replaced if it exists. Its directory is created.
+    check : callable
+        Takes the path of what arrived, and raises `DownloadError` if it is not the right file:
+        such as `check_sha256`. A file that fails is deleted.
+    most_bytes : int
+        Stop a server that sends more.
+    show : callable, optional
+        Called with the bytes so far and, if the server says it, the bytes in all.
+    timeout : float
+        Seconds that a server may take to answer, or to send the next bytes.
+
+    Raises
+    ------
+    DownloadError
+        If no address gave the right file; says for each one why.
+    StorageError
+        If it cannot be written.
+    """
+    part = target.with_name(f"{target.name}.part")
+    problems = Problems()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for url in urls:
+            try:
+                _fetch_from(url, part, check, most_bytes, show, timeout)
+            except DownloadError as error:
+                problems.add(f"{url}: {error}")
+            else:
+                part.replace(target)
+                return
+    except OSError as error:
+        raise StorageError(f"cannot write {target}: {error}") from error
+    if not urls:
+        problems.add("no address is known")
+    raise problems.as_error(DownloadError, f"cannot download {target.name}")
+
+
+def check_sha256(path: Path, sha256: str) -> None:
+    """Raise `DownloadError` unless the file has this SHA-256 (hexadecimal)."""
+    with path.open("rb") as file:
+        found = sha256_of(file)
+    if found != sha256.lower():
+        raise DownloadError(
+            f"this is not the right file, or it was damaged or changed: its SHA-256 is {found}, "
+            f"and {sha256.lower()} was expected"
+        )
+
+
+def sha256_of(file: BinaryIO | IO[bytes]) -> str:
+    """Return the SHA-256 of what an open binary file still holds, in hexadecimal."""
+    digest = hashlib.sha256()
+    while chunk := file.read(CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+@contextmanager
+def exclusively(path: Path) -> Iterator[None]:
+    """Wait until no other process is inside this block for the same lock file; create it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.open("ab")
+    except OSError as error:
+        raise StorageError(f"cannot create the lock file {path}: {error}") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _fetch_from(
+    url: str, part: Path, check: Check, most_bytes: int, show: ShowBytes | None, timeout: float
+) -> None:
+    _refuse_insecure(url)
+    resumed = part.exists()
+    _receive_all(url, part, most_bytes, show, timeout)
+    try:
+        check(part)
+    except DownloadError:
+        part.unlink(missing_ok=True)
+        if not resumed:
+            raise
+        # What an earlier call left may have been of another file: once more, from the first byte.
+        _fetch_from(url, part, check, most_bytes, show, timeout)
+
+
+def _receive_all(
+    url: str, part: Path, most_bytes: int, show: ShowBytes | None, timeout: float
+) -> None:
+    """Download into `part`, connecting again for as long as that brings the end nearer."""
+    most_so_far = _size(part)
+    for connection in range(1, CONNECTIONS + 1):
+        try:
+            _receive(url, part, most_bytes, show, timeout)
+        except _BrokenOffError as error:
+            if _size(part) <= most_so_far or connection == CONNECTIONS:
+                raise DownloadError(str(error)) from error
+            most_so_far = _size(part)
+        else:
+            return
+
+
+def _receive(url: str, part: Path, most_bytes: int, show: ShowBytes | None, timeout: float) -> None:
+    """Connect once, and append what comes to `part`, or start it anew if the server does."""
+    have = _size(part)
+    response = _connect(url, have, timeout)
+    if response is None:
+        return
+    with response:
+        if not _continues(response, have):
+            have = 0
+        length = str(response.headers.get("Content-Length", ""))
+        total = have + int(length) if length.isdigit() else None
+        if total is not None and total > most_bytes:
+            raise DownloadError(
+                f"the server would send {total} bytes; at most {most_bytes} are taken"
+            )
+        pace = _Pace(timeout)
+        with part.open("ab" if have else "wb") as file:
+            while chunk := _next_chunk(response, have):
+                have += len(chunk)
+                if have > most_bytes:
+                    part.unlink()
+                    raise DownloadError(f"the server sends more than {most_bytes} bytes")
+                file.write(chunk)
+                pace.note(len(chunk))
+                if show:
+                    show(have, total)
+    if total is not None and have < total:
+        raise _BrokenOffError(f"the server promised {total} bytes and sent {have}")
+
+
+def _connect(url: str, have: int, timeout: float) -> Any:
+    """Return the server's answer, or None if it has nothing after the first `have` bytes."""
+    headers = {"User-Agent": "sedna-tinyms", "Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 (the scheme was checked)
+    try:
+        return _opener().open(request, timeout=timeout)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
+            return None  # The check will tell whether what we have is the whole file.
+        raise DownloadError(f"the server answers {error.code} {error.reason}") from None
+    except urllib.error.URLError as error:
+        raise DownloadError(f"no connection: {error.reason}") from error
+    except (http.client.HTTPException, OSError) as error:
+        raise _BrokenOffError(f"the server gave no answer: {error!r}") from error
+
+
+def _continues(response: Any, have: int) -> bool:
+    """Tell whether an answer goes on where our part ends."""
+    place = str(response.headers.get("Content-Range", ""))
+    return bool(response.status == http.HTTPStatus.PARTIAL_CONTENT) and place.startswith(
+        f"bytes {have}-"
+    )
+
+
+def _next_chunk(response: Any, have: int) -> bytes:
+    try:
+        return bytes(response.read1(CHUNK))
+    except (http.client.HTTPException, OSError) as error:
+        raise _BrokenOffError(f"the server broke off after {have} bytes: {error!r}") from error
+
+
+class _Pace:
+    """Notices a server that keeps a connection alive with a trickle of bytes."""
+
+    def __init__(self, window: float) -> None:
+        self.window = window
+        self.start, self.bytes = time.monotonic(), 0
+
+    def note(self, count: int) -> None:
+        self.bytes += count
+        passed = time.monotonic() - self.start
+        if passed < self.window:
+            return
+        if self.bytes < SLOWEST * passed:
+            raise _BrokenOffError(f"the server sent {self.bytes} bytes in {passed:.0f} s: too slow")
+        self.start, self.bytes = time.monotonic(), 0
+
+
+class _SecureRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows a redirection only to where `fetch` would have gone itself."""
+
+    def redirect_request(
+        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        _refuse_insecure(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    # A context of our own: the process's default one stays as the program has set it.
+    context = ssl.create_default_context()
+    return urllib.request.build_opener(
+        urllib.request.HTTPSHandler(context=context), _SecureRedirects()
+    )
+
+
+def _refuse_insecure(url: str) -> None:
+    try:
+        address = urlsplit(url)
+        host = address.hostname
+    except ValueError as error:
+        raise DownloadError(f"{url!r} is no address: {error}") from error
+    if address.scheme == "https" and host:
+        return
+    if address.scheme == "http" and host in THIS_MACHINE:
+        return
+    raise DownloadError(f"{url} is refused: only https is, or http to this machine itself")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
