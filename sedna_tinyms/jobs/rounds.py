@@ -6,6 +6,7 @@ wrong is raised, as an error of `sedna_tinyms.errors`; the runner makes a Failed
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,19 +17,21 @@ from sedna_tinyms.artifact.files import write_text
 from sedna_tinyms.errors import JobSpecError, ModelFileError
 from sedna_tinyms.jobs.conditions import JobStatus
 from sedna_tinyms.jobs.decision import Decision, compare, decide
-from sedna_tinyms.jobs.deploy import HotUpdate, ModelReplacement
+from sedna_tinyms.jobs.deploy import ModelReplacement
 from sedna_tinyms.jobs.endpoint import Report
-from sedna_tinyms.jobs.environment import eval_variables, inference_variables, train_variables
+from sedna_tinyms.jobs.environment import eval_variables, train_variables
 from sedna_tinyms.jobs.events import Decided, Deployed, Event
+from sedna_tinyms.jobs.inference import InferenceService
 from sedna_tinyms.jobs.layout import JobLayout
 from sedna_tinyms.jobs.models import ReportedModel, choose_model, read_models
 from sedna_tinyms.jobs.paths import HostPaths
 from sedna_tinyms.jobs.report import RoundRecord, StageRecord
 from sedna_tinyms.jobs.spec import Job
+from sedna_tinyms.jobs.stage_worker import StageFailedError, run_stage_worker
 from sedna_tinyms.jobs.state import JobState
-from sedna_tinyms.jobs.supervisor import StageFailedError, Supervisor
+from sedna_tinyms.jobs.supervisor import Supervisor, worker_templates
 
-__all__ = ["BASE_RULES", "Round", "RoundContext", "base_model", "serve"]
+__all__ = ["BASE_RULES", "Round", "RoundContext", "base_model"]
 
 BASE_RULES = ("last-deployed", "last-trained")
 """Which model the next round starts from; the second is Sedna's rule."""
@@ -44,14 +47,10 @@ class RoundContext:
     supervisor: Supervisor
     status: JobStatus
     state: JobState
+    inference: InferenceService
     emit: Callable[[Event], object]
     worker_limit_seconds: float
     deploy_limit_seconds: float
-
-    @property
-    def hot_update(self) -> HotUpdate:
-        """The directory of this job's hot updates."""
-        return HotUpdate(self.layout.hot_update)
 
 
 def base_model(state: JobState, job: Job, rule: str) -> ReportedModel:
@@ -66,20 +65,6 @@ def base_model(state: JobState, job: Job, rule: str) -> ReportedModel:
     if not models:
         return ReportedModel.of_resource(job.initial_model)
     return choose_model(models, job.initial_model)
-
-
-def serve(context: RoundContext, round_number: int) -> None:
-    """Start the inference worker with the deploy model, in the place of the one that runs."""
-    job, hot_update = context.job, context.hot_update
-    hot = job.spec.deploy_model.hot_update_enabled
-    variables = inference_variables(
-        model=str(context.paths.local(job.deploy_model.url)),
-        hard_example_mining=job.spec.hard_example_mining,
-        hot_update_config=str(hot_update.config) if hot else None,
-        poll_period_seconds=job.spec.deploy_model.poll_period_seconds,
-    )
-    # A config left from an earlier update would make it load and report that one once more.
-    context.supervisor.serve(round_number, variables, before_start=hot_update.withdraw)
 
 
 class Round:
@@ -201,7 +186,7 @@ class Round:
                 self._deploy_hot(self._file_of(new), replacement)
             else:
                 replacement.apply()
-                serve(context, self._record.round)
+                context.inference.start(self._record.round)
         finally:
             self._record.stages["deploy"] = StageRecord(time.monotonic() - started)
         replacement.done()
@@ -211,16 +196,14 @@ class Round:
 
     def _deploy_hot(self, model: Path, replacement: ModelReplacement) -> None:
         """Replace the files, tell the worker, and take all of it back unless it agrees."""
-        context, hot_update = self._context, self._context.hot_update
+        context, hot_update = self._context, self._context.inference.hot_update
         context.status.move("Deploy", "Starting")
         context.status.move("Deploy", "Running")
         version = hot_update.lay_down(model, self._record.round)
         limit = context.deploy_limit_seconds
         try:
             replacement.apply()
-            answer = context.supervisor.update_inference(
-                lambda: hot_update.announce(version), limit
-            )
+            answer = context.inference.update(version, limit)
             if answer is None:
                 raise StageFailedError(
                     "LimitExceeded",
@@ -238,19 +221,22 @@ class Round:
             replacement.undo()
             if isinstance(error, StageFailedError) and error.reason == "LimitExceeded":
                 # What a silent worker serves is anybody's guess; a new one's is not.
-                serve(context, self._record.round)
+                context.inference.start(self._record.round)
             raise
         hot_update.tidy(version)
 
     def _run_worker(self, kind: str, variables: dict[str, str]) -> Report:
         context, stage = self._context, kind.capitalize()
         context.status.move(stage, "Starting")
+        deadline = worker_templates(context.job)[kind].active_deadline_seconds
         try:
-            report, end = context.supervisor.run(
+            report, end = run_stage_worker(
+                context.supervisor,
                 kind,
                 self._record.round,
                 variables,
-                context.worker_limit_seconds,
+                limit_seconds=min(context.worker_limit_seconds, deadline or math.inf),
+                emit=context.emit,
                 on_start=lambda: context.status.move(stage, "Running"),
             )
         except StageFailedError as failure:

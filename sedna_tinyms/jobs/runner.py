@@ -23,11 +23,12 @@ from sedna_tinyms.jobs.events import (
     SamplesArrived,
     WorkerFinished,
 )
+from sedna_tinyms.jobs.inference import InferenceService
 from sedna_tinyms.jobs.layout import JobLayout
 from sedna_tinyms.jobs.paths import HostPaths
 from sedna_tinyms.jobs.preflight import check_files
 from sedna_tinyms.jobs.report import JobReport, RoundRecord
-from sedna_tinyms.jobs.rounds import BASE_RULES, Round, RoundContext, base_model, serve
+from sedna_tinyms.jobs.rounds import BASE_RULES, Round, RoundContext, base_model
 from sedna_tinyms.jobs.spec import Job
 from sedna_tinyms.jobs.state import JobState, hold_lock, open_state
 from sedna_tinyms.jobs.supervisor import Inbox, StopRequestedError, Supervisor
@@ -128,19 +129,9 @@ class JobRunner:
             report = JobReport(self._layout.report, self._job.name, self._job.namespace)
             state = open_state(self._layout.state, self._job, self._dataset)
             self._take_up(status, state)
-            with self._supervise(state, report) as supervisor:
-                context = RoundContext(
-                    job=self._job,
-                    paths=self._paths,
-                    layout=self._layout,
-                    supervisor=supervisor,
-                    status=status,
-                    state=state,
-                    emit=self._emit,
-                    worker_limit_seconds=self._worker_limit_seconds,
-                    deploy_limit_seconds=self._deploy_limit_seconds,
-                )
-                reason = self._play(context, report)
+            with self._supervisor(report) as supervisor:
+                supervisor.while_waiting(lambda: self._look_at_dataset(state))
+                reason = self._play(self._context(supervisor, status, state), report)
             report.save()
         self._emit(JobStopped(reason))
         return report
@@ -149,7 +140,7 @@ class JobRunner:
     def _dataset(self) -> Path:
         return self._paths.local(self._job.dataset.url)
 
-    def _supervise(self, state: JobState, report: JobReport) -> Supervisor:
+    def _supervisor(self, report: JobReport) -> Supervisor:
         def emit(event: Event) -> None:
             if isinstance(event, WorkerFinished) and event.kind == "inference":
                 report.add_inference(event.round, event.exit)
@@ -161,9 +152,23 @@ class JobRunner:
             self._layout,
             self._inbox,
             emit=emit,
-            idle=lambda: self._look_at_dataset(state),
             port=self._port,
             poll_seconds=self._poll_seconds,
+        )
+
+    def _context(self, supervisor: Supervisor, status: JobStatus, state: JobState) -> RoundContext:
+        inference = InferenceService(self._job, self._paths, self._layout, supervisor, self._emit)
+        return RoundContext(
+            job=self._job,
+            paths=self._paths,
+            layout=self._layout,
+            supervisor=supervisor,
+            inference=inference,
+            status=status,
+            state=state,
+            emit=self._emit,
+            worker_limit_seconds=self._worker_limit_seconds,
+            deploy_limit_seconds=self._deploy_limit_seconds,
         )
 
     def _take_up(self, status: JobStatus, state: JobState) -> None:
@@ -179,7 +184,7 @@ class JobRunner:
         )
         self._emit(started)
         try:
-            serve(context, state.round)
+            context.inference.start(state.round)
             while self._rounds is None or len(report.records) < self._rounds:
                 context.supervisor.wait(lambda: bool(self._train_verdict(state)))
                 self._play_round(context, report)

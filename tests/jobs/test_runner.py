@@ -200,13 +200,13 @@ def test_a_dataset_that_cannot_be_read_is_noted_once_and_waited_for(toy_job):
 @pytest.mark.parametrize(
     ("todo", "stage", "reason", "message"),
     [
-        ({"train": "crash"}, "train", "WorkerFailed", "the train worker failed: exit code 3"),
+        ({"train": "crash"}, "train", "WorkerFailed", "the train worker failed with exit code 3"),
         ({"train": "quiet"}, "train", "NoReport", "exit code 0 but reported nothing"),
         ({"train": "garbage"}, "train", "NoReport", "its report was refused: the body is not JSON"),
         ({"train": "failed"}, "train", "ReportedFailed", "reported that it failed"),
         ({"train": "missing model"}, "train", "ModelFileError", "nothing.ckpt is not there"),
         ({"format": "pkl"}, "train", "ModelFileError", "reported 'pkl'"),
-        ({"eval": "crash"}, "eval", "WorkerFailed", "the eval worker failed: exit code 3"),
+        ({"eval": "crash"}, "eval", "WorkerFailed", "the eval worker failed with exit code 3"),
         ({"eval": "quiet"}, "eval", "NoReport", "exit code 0 but reported nothing"),
         ({"eval": "one"}, "eval", "MetricsError", "reported 1 results"),
         ({"eval": "scalar"}, "eval", "MetricsError", "not a list of numbers"),
@@ -229,7 +229,7 @@ def test_a_worker_that_hangs_is_ended_at_its_limit(toy_job, play):
     records = play({1: {"train": "hang"}, 2: {}}, worker_limit_seconds=0.5)
     assert outcomes(records) == ["failed", "deployed"]
     assert records[0].failure["reason"] == "LimitExceeded"
-    assert "took longer than 0.5 seconds" in records[0].reason
+    assert "took longer than 0.5 s" in records[0].reason
     assert records[0].failure["last_lines"] == ["hanging"]
     assert records[0].stages["train"].exit_code == -9
 
@@ -237,17 +237,17 @@ def test_a_worker_that_hangs_is_ended_at_its_limit(toy_job, play):
 def test_of_two_reports_the_first_counts(toy_job, play):
     records = play({1: {"train": "twice"}})
     assert records[0].models[0]["url"] == "/output/train/1/model.ckpt"
-    assert "reported again; its first report counts" in notes(toy_job)
+    assert "which nobody awaits; its first report counts" in notes(toy_job)
 
 
 def test_what_was_reported_counts_though_the_worker_crashes_afterwards(toy_job, play):
     records = play({1: {"train": "crash after report"}})
     assert outcomes(records) == ["deployed"]
-    assert "reported completed; then: exit code 9" in notes(toy_job)
+    assert "reported completed, and then ended with exit code 9" in notes(toy_job)
 
 
 def test_a_worker_that_stays_after_its_report_is_ended(toy_job, play, monkeypatch):
-    monkeypatch.setattr("sedna_tinyms.jobs.supervisor.EXIT_GRACE_SECONDS", 0.1)
+    monkeypatch.setattr("sedna_tinyms.jobs.stage_worker.EXIT_GRACE_SECONDS", 0.1)
     assert outcomes(play({1: {"train": "stay"}})) == ["deployed"]
     assert "did not end after its report" in notes(toy_job)
 

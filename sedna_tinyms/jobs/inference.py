@@ -1,0 +1,123 @@
+"""Keeps a job's inference worker running, and tells it of new models."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sedna_tinyms.jobs.deploy import HotUpdate
+from sedna_tinyms.jobs.endpoint import Report
+from sedna_tinyms.jobs.environment import inference_variables
+from sedna_tinyms.jobs.events import Event, Noted
+from sedna_tinyms.jobs.layout import JobLayout
+from sedna_tinyms.jobs.paths import HostPaths
+from sedna_tinyms.jobs.spec import Job
+from sedna_tinyms.jobs.supervisor import Assignment, Supervisor
+
+__all__ = ["InferenceService"]
+
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 60.0
+STEADY_SECONDS = 60.0
+"""A worker that ran this long is started again as if it had ended for the first time."""
+
+
+class InferenceService:
+    """The inference worker of a job: as in a cluster, one that ends is started again.
+
+    Parameters
+    ----------
+    job, paths, layout
+        What to serve, and where.
+    supervisor : Supervisor
+        Starts the worker, and calls `keep_running` while it waits.
+    emit : callable
+        Takes the events.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        paths: HostPaths,
+        layout: JobLayout,
+        supervisor: Supervisor,
+        emit: Callable[[Event], object],
+    ) -> None:
+        self._supervisor = supervisor
+        self._emit = emit
+        self.hot_update = HotUpdate(layout.hot_update)
+        deployed = job.spec.deploy_model
+        self._variables = inference_variables(
+            model=str(paths.local(job.deploy_model.url)),
+            hard_example_mining=job.spec.hard_example_mining,
+            hot_update_config=(
+                str(self.hot_update.config) if deployed.hot_update_enabled else None
+            ),
+            poll_period_seconds=deployed.poll_period_seconds,
+        )
+        self._assignment: Assignment | None = None
+        self._round = 0
+        self._pause = 0.0
+        self._due_at: float | None = None
+        self._updating = False
+        supervisor.while_waiting(self.keep_running)
+
+    def start(self, round_number: int) -> None:
+        """Start the worker with the deploy model, in the place of the one that runs."""
+        if self._assignment is not None:
+            self._supervisor.stop(self._assignment)
+        self._round, self._pause = round_number, 0.0
+        self._start()
+
+    def update(self, version: Path, limit_seconds: float) -> Report | None:
+        """Announce a model that was laid down, and return the worker's answer if one comes."""
+        self._supervisor.catch_up()
+        self._updating = True
+        self._await_report()
+        try:
+            self.hot_update.announce(version)
+            self._supervisor.wait(lambda: self._answer() is not None, limit_seconds)
+            return self._answer()
+        finally:
+            self._updating = False
+            if self._assignment is not None:
+                self._assignment.awaited = False
+
+    def keep_running(self) -> None:
+        """Start the worker again when it has ended, after a pause that doubles each time."""
+        now = time.monotonic()
+        if self._due_at is not None:
+            if now >= self._due_at:
+                self._start()
+        elif self._assignment is not None and self._assignment.ended:
+            worker = self._assignment.worker
+            steady = self._pause == 0.0 or worker.seconds >= STEADY_SECONDS
+            self._pause = (
+                FIRST_PAUSE_SECONDS if steady else min(2 * self._pause, LONGEST_PAUSE_SECONDS)
+            )
+            self._due_at = now + self._pause
+            last = "".join(f": {line}" for line in worker.last_lines(1))
+            self._emit(
+                Noted(
+                    f"the inference worker ended ({worker.exit}){last}; "
+                    f"it starts again in {self._pause:g} s"
+                )
+            )
+
+    def _start(self) -> None:
+        self._due_at = None
+        if not self._updating:
+            # A config left from an earlier update would make the worker load and report that
+            # one once more.
+            self.hot_update.withdraw()
+        self._assignment = self._supervisor.start(
+            "inference", self._round, self._variables, awaited=self._updating
+        )
+
+    def _await_report(self) -> None:
+        if self._assignment is not None:
+            self._assignment.report, self._assignment.awaited = None, True
+
+    def _answer(self) -> Report | None:
+        return self._assignment.report if self._assignment is not None else None
