@@ -29,6 +29,7 @@ __all__ = [
     "Device",
     "choose_device",
     "create_backend",
+    "holds_library",
     "is_registered",
     "library",
     "register",
@@ -102,11 +103,16 @@ def library() -> Literal["kubeedge", "embedded"] | None:
     embedded = find_spec("sedna_tinyms.sedna")
     if embedded is not None and locations == embedded.submodule_search_locations:
         return "embedded"
-    if all(_has_package(name, locations) for name in ("backend", "core.incremental_learning")):
+    if holds_library(*locations):
         return "kubeedge"
     if spec.origin is None:
         return None  # Merely a directory that happens to be called sedna, such as a checkout.
     raise _wrong_library(spec.origin)
+
+
+def holds_library(*locations: str | os.PathLike[str]) -> bool:
+    """Tell KubeEdge's package directory from another by what lies in it; nothing is imported."""
+    return all(_has_package(name, locations) for name in ("backend", "core.incremental_learning"))
 
 
 def selected_backend(config: object, *, default: str = "UNKNOWN") -> str:
@@ -231,11 +237,11 @@ def _bound_names() -> Iterator[tuple[ModuleType, Any]]:
             yield module, function
 
 
-def _has_package(name: str, locations: Iterable[str]) -> bool:
-    """Look for a package below the directories (or archives) `locations`, importing nothing."""
+def _has_package(name: str, locations: Iterable[str | os.PathLike[str]]) -> bool:
+    """Look for a package below directories or archives."""
     import pkgutil
 
-    found = list(locations)
+    found = [os.fspath(location) for location in locations]
     for part in name.split("."):
         finders = filter(None, map(pkgutil.get_importer, found))
         specs = (finder.find_spec(part) for finder in finders)

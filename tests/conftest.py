@@ -1,6 +1,8 @@
 import pytest
 from toy_job import ToyJob
 
+pytest.register_assert_rewrite("sedna_tinyms.testing")
+
 
 @pytest.fixture
 def toy_job(tmp_path):

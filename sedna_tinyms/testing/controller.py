@@ -87,7 +87,7 @@ class Controller:
         take = self._take
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:  # noqa: N802
+            def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 status = take(self.path, body)
                 answer = json.dumps({"Status": status, "Message": "OK"}).encode()

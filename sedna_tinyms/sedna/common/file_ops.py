@@ -273,7 +273,8 @@ def _storage_options(scheme: str) -> dict[str, Any]:
         "use_listings_cache": False,
     }
     if endpoint := env.get("S3_ENDPOINT_URL"):
-        options["endpoint_url"] = endpoint if "://" in endpoint else f"https://{endpoint}"
+        address = endpoint if "://" in endpoint else f"https://{endpoint}"
+        options["client_kwargs"] = {"endpoint_url": address}
     return options
 
 

@@ -1,0 +1,32 @@
+import importlib.util
+
+import pytest
+
+from sedna_tinyms.errors import WorkerLibraryError
+from sedna_tinyms.testing import LIBRARY_CHECKS, TINYMS_CHECKS, libraries
+
+HAS_MINDSPORE = importlib.util.find_spec("mindspore") is not None
+
+
+@pytest.mark.parametrize("check", LIBRARY_CHECKS, ids=lambda check: check.__name__)
+def test_the_worker_library_keeps_the_contract(library, check, tmp_path):
+    check(library, tmp_path)
+
+
+@pytest.mark.skipif(not HAS_MINDSPORE, reason="MindSpore is not installed")
+@pytest.mark.parametrize("check", TINYMS_CHECKS, ids=lambda check: check.__name__)
+def test_the_tinyms_backend_works_in_it(library, check, tmp_path):
+    check(library, tmp_path)
+
+
+def test_a_directory_without_the_library_is_refused(tmp_path):
+    (tmp_path / "sedna").mkdir()
+    with pytest.raises(WorkerLibraryError, match="does not hold KubeEdge"):
+        libraries({"SEDNA_LIB": str(tmp_path)})
+
+
+def test_the_checks_are_all_listed():
+    from sedna_tinyms.testing import library_checks
+
+    named = {value for name, value in vars(library_checks).items() if name.startswith("check_")}
+    assert named == {*LIBRARY_CHECKS, *TINYMS_CHECKS}
