@@ -135,9 +135,13 @@ def test_another_networks_file_is_refused(tmp_path):
 def test_onnx_takes_any_batch_and_says_the_same(pad_mode, tmp_path):
     np.random.seed(1)
     network = small_mobilenet(pad_mode=pad_mode).set_train()
+    network.backbone.set_train(False)
     path = tmp_path / "new" / "network.onnx"
-    export_onnx(network, (3, 32, 32), path, {"class_names": "bolt;nut", "input_size": 32})
-    assert network.training
+    names = [p.name for p in network.get_parameters()]
+    for _ in range(2):
+        export_onnx(network, (3, 32, 32), path, {"class_names": "bolt;nut", "input_size": 32})
+    assert (network.head.training, network.backbone.training) == (True, False)
+    assert [p.name for p in network.get_parameters()] == names
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
     session = onnxruntime.InferenceSession(path)
@@ -157,11 +161,22 @@ def test_mindir_comes_back_as_the_same_network(name, tmp_path):
     tmp_path.chmod(0o755)
     model = Model(Linear())
     values = Tensor(np.random.rand(1, 3, 2, 2).astype(np.float32))
-    model.export(values, tmp_path / name)
+    for _ in range(2):
+        model.export(values, tmp_path / name)
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
     np.testing.assert_array_equal(
         load(tmp_path / "network.mindir")(values).asnumpy(), model.predict(values).asnumpy()
     )
+
+
+def test_a_model_exports_onnx_again_and_again(tmp_path):
+    model = Model(Linear())
+    values = Tensor(np.random.rand(1, 3, 2, 2).astype(np.float32))
+    for _ in range(2):
+        model.export(values, tmp_path / "network", "ONNX")
+    session = onnxruntime.InferenceSession(tmp_path / "network.onnx")
+    (result,) = session.run(None, {session.get_inputs()[0].name: values.asnumpy()})
+    np.testing.assert_allclose(result, model.predict(values).asnumpy(), atol=1e-6)
 
 
 def test_an_unknown_export_format_is_refused(tmp_path):

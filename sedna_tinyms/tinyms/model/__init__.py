@@ -1,5 +1,6 @@
 """Networks, and what is done with them: training, weights on disk, export."""
 
+from sedna_tinyms.tinyms.model.export import export_onnx
 from sedna_tinyms.tinyms.model.mobilenetv2 import (
     MobileNetV2,
     MobileNetV2Backbone,
@@ -7,7 +8,6 @@ from sedna_tinyms.tinyms.model.mobilenetv2 import (
     mobilenetv2,
 )
 from sedna_tinyms.tinyms.model.model import Model, load
-from sedna_tinyms.tinyms.model.onnx_export import export_onnx
 from sedna_tinyms.tinyms.model.weights import (
     LoadReport,
     Weights,

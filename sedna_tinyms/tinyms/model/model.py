@@ -13,6 +13,7 @@ from mindspore import Parameter, Tensor, nn
 
 from sedna_tinyms.artifact.files import copy_file
 from sedna_tinyms.errors import ConfigurationError, ModelFileError, Problems, did_you_mean
+from sedna_tinyms.tinyms.model.export import for_export
 from sedna_tinyms.tinyms.model.weights import load_weights, save_weights
 
 __all__ = ["Model", "load"]
@@ -166,15 +167,16 @@ class Model(mindspore.Model):  # type: ignore[misc]
                 f"unknown export format {file_format!r}{hint}; one of {', '.join(EXPORT_SUFFIXES)}"
             )
         target = Path(file_name)
-        training = self.network.training
-        with tempfile.TemporaryDirectory(prefix="sedna-tinyms-") as directory:
+        with (
+            tempfile.TemporaryDirectory(prefix="sedna-tinyms-") as directory,
+            for_export(self.network) as cell,
+        ):
             # MindSpore closes the directory that it exports to for everybody else.
             written = Path(directory, f"network{suffix}")
             mindspore.export(
-                self.network, inputs, file_name=str(written), file_format=file_format, **kwargs
+                cell, inputs, file_name=str(written), file_format=file_format, **kwargs
             )
             copy_file(written, target if target.suffix == suffix else f"{target}{suffix}")
-        self.network.set_train(training)
 
 
 def load(file_name: str | os.PathLike[str]) -> nn.GraphCell:

@@ -1,10 +1,11 @@
-"""A network as an ONNX file, for runtimes that need no MindSpore."""
+"""Networks for other runtimes: ONNX for those that need no MindSpore."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import mindspore.onnx
@@ -14,9 +15,36 @@ from mindspore import Tensor, nn
 from sedna_tinyms.artifact.files import write_file
 from sedna_tinyms.errors import extra
 
-__all__ = ["export_onnx"]
+__all__ = ["export_onnx", "for_export"]
 
 BATCH_AXIS = "batch"
+
+
+class _Exported(nn.Cell):  # type: ignore[misc]
+    """A cell around a network, with the network's parameter names."""
+
+    def __init__(self, network: nn.Cell) -> None:
+        super().__init__(auto_prefix=False)
+        self.network = network
+
+    def construct(self, x: Tensor) -> Tensor:
+        """Return the network's output."""
+        return self.network(x)
+
+
+@contextmanager
+def for_export(network: nn.Cell) -> Iterator[nn.Cell]:
+    """Yield a cell that computes what `network` does in prediction; its modes come back after.
+
+    The cell is a new one each time, because MindSpore exports one and the same cell as ONNX only
+    once: exporting changes the graph that it keeps for the cell, and the next export fails on it.
+    """
+    modes = [(cell, cell.training) for _, cell in network.cells_and_names()]
+    try:
+        yield _Exported(network).set_train(False)
+    finally:
+        for cell, training in modes:
+            cell.add_flags(training=training)
 
 
 def export_onnx(
@@ -50,11 +78,8 @@ def export_onnx(
     sample = Tensor(np.zeros((1, *input_shape), np.float32))
     with tempfile.TemporaryDirectory(prefix="sedna-tinyms-") as directory:
         written = Path(directory, "network.onnx")
-        training = network.training
-        try:
-            mindspore.onnx.export(network, sample, file_name=str(written))
-        finally:
-            network.set_train(training)
+        with for_export(network) as cell:
+            mindspore.onnx.export(cell, sample, file_name=str(written))
         model = onnx.load(str(written))
     # MindSpore leaves the sample's batch of one in the shapes; the graph itself fits any.
     for value in (*model.graph.input[:1], *model.graph.output):
