@@ -35,8 +35,9 @@ def _print_table(jobs: list[JobStanding]) -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
-    for heading in ("job", "runner", "state", "since", "deployed", "refused", "failed", "last"):
-        table.add_column(heading, overflow="fold")
+    for heading in ("job", "runner", "state", "since", "deployed", "refused", "failed"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("last", overflow="fold")
     for job in jobs:
         table.add_row(
             Text(f"{job.namespace}/{job.name}"),

@@ -134,7 +134,9 @@ class RoundFinished:
     record: RoundRecord
 
     def __str__(self) -> str:
-        return f"round {self.record.round}: {self.record.outcome}: {self.record.reason}"
+        outcome = f"round {self.record.round}: {self.record.outcome}: {self.record.reason}"
+        last_lines = (self.record.failure or {}).get("last_lines", ())
+        return "\n    | ".join([outcome, *last_lines])
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # rich takes a tenth of a second to import, and plain lines d
     from rich.console import RenderableType
     from rich.table import Table
 
-__all__ = ["show_progress"]
+__all__ = ["LiveView", "show_progress"]
 
 DOING = {"train": "training", "eval": "evaluating"}
 ROUNDS_SHOWN = 15
@@ -50,13 +50,13 @@ def show_progress(stream: TextIO, live: bool | None = None) -> Iterator[Callable
     from rich.console import Console
     from rich.live import Live
 
-    view = _LiveView()
+    view = LiveView()
     console = Console(file=stream, highlight=False)
     with Live(view, console=console, refresh_per_second=4, transient=False) as display:
 
         def show(event: Event) -> None:
             view.take(event)
-            if isinstance(event, Noted):
+            if isinstance(event, Noted) or _is_failure(event):
                 display.console.print(str(event), style="yellow", markup=False)
 
         yield show
@@ -71,7 +71,11 @@ class _PlainLines:
         self._stream.flush()
 
 
-class _LiveView:
+def _is_failure(event: Event) -> bool:
+    return isinstance(event, RoundFinished) and event.record.outcome == "failed"
+
+
+class LiveView:
     """A table of the rounds, and what goes on now.
 
     `take` runs on the runner's thread and the drawing on another: each fact is replaced in one

@@ -1,0 +1,95 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from toy_job import wait_until
+
+from sedna_tinyms.cli import main
+
+
+def command(toy_job, *arguments):
+    words = ["run", str(toy_job.yaml(through_exec=True)), "--root", str(toy_job.root)]
+    return [*words, "--poll", "0.02", *arguments]
+
+
+def test_a_job_runs_its_workers_through_exec_and_ends_with_0(toy_job, capfd):
+    toy_job.plan({1: {"accuracy": 0.7}})
+    toy_job.add_samples(10)
+    assert main(command(toy_job, "--rounds", "1")) == 0
+    output = capfd.readouterr()
+    assert output.out == ""
+    assert "round 1: deployed: accuracy_delta[0] 0.5 is > 0" in output.err
+    assert toy_job.deployed.read_text() == "0.7"
+
+
+def test_the_report_goes_to_stdout_alone(toy_job, capfd):
+    toy_job.add_samples(10)
+    assert main(command(toy_job, "--rounds", "1", "--json")) == 0
+    report = json.loads(capfd.readouterr().out)
+    assert report == json.loads((toy_job.output / "report.json").read_text())
+    assert [each["outcome"] for each in report["rounds"]] == ["deployed"]
+
+
+def test_a_failed_round_ends_with_10_and_shows_the_workers_last_lines(toy_job, capfd):
+    toy_job.plan({1: {"train": "crash"}})
+    toy_job.add_samples(10)
+    assert main(command(toy_job, "--rounds", "1")) == 10
+    assert (
+        "round 1: failed: the train worker failed with exit code 3\n    | Traceback: it broke\n"
+    ) in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
+)
+def test_a_signal_ends_every_child_and_writes_the_status(toy_job, number, code):
+    toy_job.plan({1: {"train": "hang"}})
+    toy_job.add_samples(10)
+    words = [sys.executable, "-m", "sedna_tinyms", *command(toy_job, "--json")]
+    log = toy_job.output / "logs" / "1-train.log"
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        wait_until(lambda: log.exists() and log.read_text() == "hanging\n")
+        run.send_signal(number)
+        output, errors = run.communicate(timeout=20)
+    assert run.returncode == code
+    assert b"stopped: " in errors
+    assert json.loads(output)["rounds"][0]["outcome"] == "failed"
+    assert toy_job.states()[-2:] == ["Train Failed", "Train Waiting"]
+    for pid in [seen["pid"] for seen in toy_job.seen("inference")] + pids(errors.decode()):
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def pids(text):
+    found = [int(words.split(",")[0]) for words in text.split("started as process ")[1:]]
+    assert len(found) == 2
+    return found
+
+
+def test_a_job_that_is_none_ends_with_3(toy_job, capsys):
+    yaml = toy_job.yaml()
+    yaml.write_text(yaml.read_text().replace("trainProb", "trainPorb"))
+    assert main(["run", str(yaml), "--root", str(toy_job.root)]) == 3
+    assert "trainProb" in capsys.readouterr().err
+
+
+def test_a_taken_port_ends_with_11(toy_job, capsys):
+    assert main(command(toy_job, "--port", "70000")) == 11
+    assert "--port" in capsys.readouterr().err
+
+
+def test_help_is_quick_and_imports_nothing_heavy():
+    script = (
+        "import sys\n"
+        "from sedna_tinyms.cli import main\n"
+        "try: main(['run', '--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'mindspore', 'numpy', 'rich', 'PIL', 'requests', 'fsspec'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "Exit code: 0; 10 if a round" in run.stdout

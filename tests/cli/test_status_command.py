@@ -1,0 +1,35 @@
+import json
+
+import pytest
+
+from sedna_tinyms.cli import main
+
+
+@pytest.fixture
+def played(toy_job):
+    toy_job.plan({1: {"accuracy": 0.1}})
+    toy_job.add_samples(10)
+    toy_job.runner(rounds=1).run()
+    return toy_job
+
+
+def test_a_table_of_the_jobs(played, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    assert main(["status", str(played.root)]) == 0
+    heading, line = capsys.readouterr().out.splitlines()
+    assert heading.split()[:4] == ["job", "runner", "state", "since"]
+    assert line.startswith("default/toy  none    Train Waiting")
+    assert "accuracy_delta[0] -0.1 is not > 0" in line
+
+
+def test_the_same_as_json(played, capsys):
+    assert main(["status", str(played.root), "--json"]) == 0
+    (job,) = json.loads(capsys.readouterr().out)
+    assert (job["name"], job["stage"], job["condition"]) == ("toy", "Train", "Waiting")
+    assert job["output"] == str(played.output)
+    assert job["rounds"][0]["outcome"] == "refused"
+
+
+def test_no_job_is_a_usage_error(tmp_path, capsys):
+    assert main(["status", str(tmp_path)]) == 2
+    assert "no job has run below" in capsys.readouterr().err
