@@ -121,6 +121,9 @@ class ImageFolderTransform:
     ) -> Any:
         """Transform and batch an image folder.
 
+        MindSpore decodes here: it does not turn pictures upright by their EXIF data as
+        `load_images` does, and raises RuntimeError for a broken one, naming the file.
+
         Parameters
         ----------
         image_dataset : ImageFolderDataset
