@@ -14,15 +14,15 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import Any
 from urllib.parse import urlsplit
 
 from sedna_tinyms.errors import DownloadError, Problems, StorageError
 
-__all__ = ["check_sha256", "exclusively", "fetch", "sha256_of"]
+__all__ = ["check_sha256", "exclusively", "fetch"]
 
 Check = Callable[[Path], None]
 ShowBytes = Callable[[int, int | None], None]
@@ -55,7 +55,8 @@ def fetch(
     urls : sequence of str
         Where the same file is to be had, in order of preference.
     target : Path
-        Where to put it; replaced if it exists. Its directory is created.
+        Where to put it. What is there already stays if it passes the check, and is replaced if
+        it does not. The directory is created.
     check : callable
         Takes the path of what arrived, and raises `DownloadError` if it is not the right file:
         such as `check_sha256`. A file that fails is deleted.
@@ -77,6 +78,8 @@ def fetch(
     problems = Problems()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and _passes(check, target):
+            return
         for url in urls:
             try:
                 _fetch_from(url, part, check, most_bytes, show, timeout)
@@ -92,23 +95,16 @@ def fetch(
     raise problems.as_error(DownloadError, f"cannot download {target.name}")
 
 
-def check_sha256(path: Path, sha256: str) -> None:
-    """Raise `DownloadError` unless the file has this SHA-256 (hexadecimal)."""
-    with path.open("rb") as file:
-        found = sha256_of(file)
-    if found != sha256.lower():
-        raise DownloadError(
-            f"this is not the right file, or it was damaged or changed: its SHA-256 is {found}, "
-            f"and {sha256.lower()} was expected"
-        )
-
-
-def sha256_of(file: BinaryIO | IO[bytes]) -> str:
-    """Return the SHA-256 of what an open binary file still holds, in hexadecimal."""
+def check_sha256(content: Path | Iterable[bytes], sha256: str) -> None:
+    """Raise `DownloadError` unless a file, or content in chunks, has this SHA-256 (hexadecimal)."""
     digest = hashlib.sha256()
-    while chunk := file.read(CHUNK):
+    for chunk in _chunks_of(content) if isinstance(content, Path) else content:
         digest.update(chunk)
-    return digest.hexdigest()
+    if digest.hexdigest() != sha256.lower():
+        raise DownloadError(
+            f"this is not the right file, or it was damaged or changed: its SHA-256 is "
+            f"{digest.hexdigest()}, and {sha256.lower()} was expected"
+        )
 
 
 @contextmanager
@@ -138,6 +134,14 @@ def _fetch_from(
             raise
         # What an earlier call left may have been of another file: once more, from the first byte.
         _fetch_from(url, part, check, most_bytes, show, timeout)
+
+
+def _passes(check: Check, path: Path) -> bool:
+    try:
+        check(path)
+    except DownloadError:
+        return False
+    return True
 
 
 def _receive_all(
@@ -266,6 +270,12 @@ def _refuse_insecure(url: str) -> None:
     if address.scheme == "http" and host in THIS_MACHINE:
         return
     raise DownloadError(f"{url} is refused: only https is, or http to this machine itself")
+
+
+def _chunks_of(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            yield chunk
 
 
 def _size(path: Path) -> int:

@@ -9,11 +9,13 @@ from mindspore.dataset import engine as _engine
 from mindspore.dataset.engine import *  # noqa: F403
 from mindspore.mindrecord import *  # noqa: F403
 
+from sedna_tinyms.tinyms.data.download import download_dataset
 from sedna_tinyms.tinyms.data.images import generate_image_list, load_img, load_resized_img
 from sedna_tinyms.tinyms.data.index import LabelledImages, read_image_folder, read_index
 
 __all__ = [
     "LabelledImages",
+    "download_dataset",
     "generate_image_list",
     "load_img",
     "load_resized_img",
