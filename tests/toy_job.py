@@ -29,7 +29,12 @@ spec: {url: /models/initial/model.ckpt, format: ckpt}
 apiVersion: sedna.io/v1alpha1
 kind: Model
 metadata: {name: deployed}
-spec: {url: /models/deployed/model.ckpt, format: ckpt}
+spec: {url: /models/deployed/model.ckpt, format: DEPLOY_FORMAT}
+---
+apiVersion: sedna.io/v1alpha1
+kind: Model
+metadata: {name: compared}
+spec: {url: /models/compared/model.ckpt, format: ckpt}
 ---
 apiVersion: sedna.io/v1alpha1
 kind: IncrementalLearningJob
@@ -41,6 +46,7 @@ spec:
     template: TRAIN
     trigger: {condition: {operator: ">", threshold: 3, metric: num_of_samples}}
   evalSpec:
+    initialEvalModel: {name: COMPARED}
     template: EVAL
   deploySpec:
     model: {name: deployed, hotUpdateEnabled: HOT, pollPeriodSeconds: 1}
@@ -110,6 +116,12 @@ model.write_text(str(todo.get("accuracy", 0.5)))
 results = [entry(model, {"loss": 0.1}, todo.get("format", "ckpt"))]
 if what == "missing model":
     results = [entry(directory / "nothing.ckpt", None)]
+if what == "two formats":
+    other = directory / "model.onnx"
+    other.write_text(model.read_text() + " as onnx")
+    results.insert(0, entry(other, {"loss": 0.1}, "onnx"))
+if what == "odd url":
+    results = [entry("/\\ud800" + "x" * 5000, None)]
 if what == "garbage":
     print("status", post("{garbage"))
     sys.exit(0)
@@ -188,12 +200,14 @@ class ToyJob:
         self.output = self.root / "output"
         self.dataset = self.root / "data" / "toys.txt"
         self.deployed = self.root / "models" / "deployed" / "model.ckpt"
+        self.compared = self.root / "models" / "compared" / "model.ckpt"
         self.events: list[Any] = []
         self._reactions: list[tuple[type, Callable[[Any], object]]] = []
         for path, text in (
             (self.dataset, ""),
             (self.root / "models" / "initial" / "model.ckpt", "0.1"),
             (self.deployed, "0.2"),
+            (self.compared, "0.3"),
             (self.here / "toy_tools.py", TOOLS),
             (self.here / "toy_train.py", TRAIN),
             (self.here / "toy_eval.py", EVAL),
@@ -217,9 +231,18 @@ class ToyJob:
             file.write("".join(f"{line}\n" for line in lines))
         return lines
 
-    def yaml(self, *, hot: bool = False, through_exec: bool = False) -> Path:
-        """Write the job's YAML."""
+    def yaml(
+        self, *, hot: bool = False, through_exec: bool = False, two_formats: bool = False
+    ) -> Path:
+        """Write the job's YAML.
+
+        With `two_formats`, onnx is deployed, and ckpt compared with a Model of its own.
+        """
         text = YAML.replace("HOT", str(hot).lower())
+        text = text.replace("DEPLOY_FORMAT", "onnx" if two_formats else "ckpt")
+        if not two_formats:
+            text = text.replace("    initialEvalModel: {name: COMPARED}\n", "")
+        text = text.replace("COMPARED", "compared")
         for kind in ("train", "eval", "inference"):
             command = (
                 f'args: ["toy_{kind}.py"]'
@@ -239,10 +262,10 @@ class ToyJob:
         """Return the job as loaded from its YAML."""
         return load_job(self.yaml(**yaml))
 
-    def runner(self, *, hot: bool = False, **settings: Any) -> JobRunner:
+    def runner(self, *, hot: bool = False, two_formats: bool = False, **settings: Any) -> JobRunner:
         """Return a runner that looks often and keeps its events in `events`."""
         settings = {"poll_seconds": 0.02, "on_event": self._react} | settings
-        return JobRunner(self.job(hot=hot), self.root, **settings)
+        return JobRunner(self.job(hot=hot, two_formats=two_formats), self.root, **settings)
 
     def on(self, kind: type, reaction: Callable[[Any], object]) -> None:
         """Do something, on the runner's thread, at each event of a kind."""

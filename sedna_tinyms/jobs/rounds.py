@@ -185,14 +185,22 @@ class Round:
             if hot:
                 self._deploy_hot(self._file_of(new), replacement)
             else:
-                replacement.apply()
-                context.inference.start(self._record.round)
+                self._deploy_cold(replacement)
         finally:
             self._record.stages["deploy"] = StageRecord(time.monotonic() - started)
         replacement.done()
         context.state.deployed = list(trained)
         context.status.move("Deploy", "Completed", output={"models": [new.as_json()]})
         context.emit(Deployed(self._record.round, "hot" if hot else "cold", new.url))
+
+    def _deploy_cold(self, replacement: ModelReplacement) -> None:
+        """Replace the files and start the inference worker anew."""
+        replacement.apply()
+        try:
+            self._context.inference.start(self._record.round)
+        except BaseException:
+            replacement.undo()
+            raise
 
     def _deploy_hot(self, model: Path, replacement: ModelReplacement) -> None:
         """Replace the files, tell the worker, and take all of it back unless it agrees."""
@@ -255,9 +263,10 @@ class Round:
     def _file_of(self, model: ReportedModel) -> Path:
         try:
             path = self._context.paths.local(model.url)
-        except JobSpecError as error:
+            there = path.exists()
+        except (JobSpecError, OSError, ValueError) as error:  # such as a NUL, or too long a name
             raise ModelFileError(f"the model's url is of no use: {error}") from error
-        if not path.exists():
+        if not there:
             raise ModelFileError(
                 f"the model {model.url} is not there: {path} does not exist. A train worker "
                 "saves below MODEL_URL and reports the path without DATA_PATH_PREFIX"

@@ -33,6 +33,8 @@ class JobState:
 
     Attributes
     ----------
+    job : str
+        ``namespace/name``: two jobs cannot share an output directory.
     round : int
         The last round that began; 0 before the first.
     trained, deployed : list of ReportedModel
@@ -40,6 +42,7 @@ class JobState:
     """
 
     path: Path
+    job: str
     intake: Intake
     round: int = 0
     trained: list[ReportedModel] = field(default_factory=list)
@@ -51,6 +54,7 @@ class JobState:
             self.path,
             {
                 "version": VERSION,
+                "job": self.job,
                 "round": self.round,
                 "trained": [model.as_json() for model in self.trained],
                 "deployed": [model.as_json() for model in self.deployed],
@@ -65,16 +69,20 @@ def open_state(path: Path, job: Job, dataset: Path) -> JobState:
     Raises
     ------
     StorageError
-        If `path` exists and is no state file.
+        If `path` exists and is no state file, or that of another job.
     """
+    name = f"{job.namespace}/{job.name}"
     if not path.exists():
-        return JobState(path, Intake(dataset, job.spec.train_prob))
+        return JobState(path, name, Intake(dataset, job.spec.train_prob))
     try:
         known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if known["version"] != VERSION:
             raise ValueError(f"version {known['version']}, not {VERSION}")
+        if known["job"] != name:
+            raise ValueError(f"it is of the job {known['job']}, not {name}")
         return JobState(
             path,
+            name,
             Intake(dataset, job.spec.train_prob, known["intake"]),
             int(known["round"]),
             read_models(known["trained"]),
@@ -82,8 +90,8 @@ def open_state(path: Path, job: Job, dataset: Path) -> JobState:
         )
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise StorageError(
-            f"{path} is not a job's state ({error}); move it away, with the rest of the output "
-            "directory, to begin anew"
+            f"{path} is not this job's state ({error}); move it away, with the rest of the "
+            "output directory, to begin anew"
         ) from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,10 +117,12 @@ def _runner(lock: Path) -> int | None:
     """Return the process that holds the lock of an output directory."""
     try:
         with lock.open("r") as file:
+            process = int(file.read(20))
+            os.kill(process, 0)  # of a dead one, the lock is free and not worth a try
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return int(file.read(20))
-    except (OSError, ValueError):
+                return process
+    except (OSError, ValueError, OverflowError):
         pass
     return None

@@ -215,7 +215,7 @@ class Supervisor:
             case Report():
                 self._hear(message)
             case Refusal(worker=name, reason=reason):
-                self._emit(Noted(f"refused a report of {name or 'somebody'}: {reason}"))
+                self._emit(Noted(f"refused a report of {name!r:.60}: {reason}"))
                 if name in self._assignments:
                     self._assignments[name].refusals.append(reason)
             case Worker(exit=WorkerExit() as end):
@@ -223,9 +223,9 @@ class Supervisor:
 
     def _hear(self, report: Report) -> None:
         assignment = self._assignments.get(report.worker)
-        said = f"{report.kind!r} {report.status!r}"
+        said = f"{report.kind!r:.40} {report.status!r:.40}"
         if assignment is None:
-            stranger = f"{report.worker!r}, which is no worker of this job"
+            stranger = f"{report.worker!r:.60}, which is no worker of this job"
             self._emit(Noted(f"a report came from {stranger}: {said}"))
         elif report.kind != REPORT_KIND[assignment.worker.kind] or report.status not in FINAL:
             self._emit(Noted(f"{report.worker} reported {said}, which changes nothing"))

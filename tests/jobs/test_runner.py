@@ -205,6 +205,7 @@ def test_a_dataset_that_cannot_be_read_is_noted_once_and_waited_for(toy_job):
         ({"train": "garbage"}, "train", "NoReport", "its report was refused: the body is not JSON"),
         ({"train": "failed"}, "train", "ReportedFailed", "reported that it failed"),
         ({"train": "missing model"}, "train", "ModelFileError", "nothing.ckpt is not there"),
+        ({"train": "odd url"}, "train", "ModelFileError", "the model's url is of no use"),
         ({"format": "pkl"}, "train", "ModelFileError", "reported 'pkl'"),
         ({"eval": "crash"}, "eval", "WorkerFailed", "the eval worker failed with exit code 3"),
         ({"eval": "quiet"}, "eval", "NoReport", "exit code 0 but reported nothing"),
@@ -308,6 +309,22 @@ def test_a_hot_deployment_leaves_the_inference_worker_running(toy_job, play):
     assert environment["MODEL_HOT_UPDATE"] == "true"
     assert environment["MODEL_POLL_PERIOD_SECONDS"] == "1"
     assert environment["MODEL_HOT_UPDATE_CONFIG"] == str(directory / "model_config.json")
+
+
+@pytest.mark.parametrize("hot", [False, True], ids=["cold", "hot"])
+def test_each_model_is_replaced_by_the_trained_one_of_its_format(toy_job, play, hot):
+    records = play({1: {"train": "two formats", "accuracy": 0.7}}, hot=hot, two_formats=True)
+    assert outcomes(records) == ["deployed"]
+    assert records[0].old == {"accuracy": [0.3]}
+    assert toy_job.deployed.read_text() == "0.7 as onnx"
+    assert toy_job.compared.read_text() == "0.7"
+    assert (toy_job.heard(Deployed)[0].model).endswith("model.onnx")
+
+
+def test_a_failed_update_leaves_the_model_to_compare_with_too(toy_job, play):
+    plan = {1: {"train": "two formats", "accuracy": 0.7}, "inference": {"update": "failed"}}
+    assert outcomes(play(plan, hot=True, two_formats=True, rounds=1)) == ["failed"]
+    assert (toy_job.deployed.read_text(), toy_job.compared.read_text()) == ("0.2", "0.3")
 
 
 @pytest.mark.parametrize(
@@ -493,7 +510,7 @@ def test_a_broken_file_of_an_earlier_run_is_named_and_kept(toy_job, name):
     path = toy_job.output / name
     path.parent.mkdir(parents=True)
     path.write_text("{")
-    with pytest.raises(StorageError, match=f"{name} is not a job's"):
+    with pytest.raises(StorageError, match=rf"{name} is not (a|this) job's"):
         toy_job.runner().run()
     assert path.read_text() == "{"
 

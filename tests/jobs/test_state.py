@@ -1,4 +1,5 @@
 import fcntl
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,10 @@ def test_a_state_is_taken_up_as_it_was_saved(toy_job, tmp_path):
     state.round = 4
     state.trained = [ReportedModel("ckpt", "/output/train/4/model.ckpt", {"loss": 0.5})]
     state.save()
+
+    other = replace(toy_job.job(), name="other")
+    with pytest.raises(StorageError, match="it is of the job default/toy, not default/other"):
+        open_state(path, other, toy_job.dataset)
     later = open_state(path, toy_job.job(), toy_job.dataset)
     assert (later.round, later.trained, later.deployed) == (4, state.trained, [])
     assert later.intake.num_of_samples == 8
@@ -26,7 +31,7 @@ def test_a_state_is_taken_up_as_it_was_saved(toy_job, tmp_path):
 def test_a_file_that_is_no_state_is_left_alone(toy_job, tmp_path, content):
     path = tmp_path / "state.json"
     path.write_text(content)
-    with pytest.raises(StorageError, match=r"state\.json is not a job's state"):
+    with pytest.raises(StorageError, match=r"state\.json is not this job's state"):
         open_state(path, toy_job.job(), toy_job.dataset)
     assert path.read_text() == content
 
