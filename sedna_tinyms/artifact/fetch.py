@@ -10,14 +10,15 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import http.client
+import os
 import ssl
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from sedna_tinyms.errors import DownloadError, Problems, StorageError
@@ -109,15 +110,28 @@ def check_sha256(content: Path | Iterable[bytes], sha256: str) -> None:
 
 @contextmanager
 def exclusively(path: Path) -> Iterator[None]:
-    """Wait until no other process is inside this block for the same lock file; create it."""
+    """Wait until no other process is inside this block for the same lock file.
+
+    The file and its directory are created; whoever is inside may delete them.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.open("ab")
+        lock = _lock(path)
     except OSError as error:
         raise StorageError(f"cannot create the lock file {path}: {error}") from error
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _lock(path: Path) -> IO[bytes]:
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError), ExitStack() as undo:
+            lock = undo.enter_context(path.open("ab"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            # Whoever had the lock may have deleted the file, and others locked a new one.
+            if os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+                undo.pop_all()
+                return lock
 
 
 def _fetch_from(
