@@ -110,4 +110,69 @@ DIFFERENCES: dict[str, Difference] = {
         "downloaded by the storage initializer, or left to the worker",
         "refused when the YAML is loaded: one machine takes host paths only",
     ),
+    # Running a job
+    "base model": Difference(
+        "Which model a round after the first starts from",
+        "the last trained one, deployed or not",
+        "the last deployed one; `--base last-trained` gives Sedna's rule",
+    ),
+    "failed round": Difference(
+        "The samples of a failed round",
+        "lost",
+        "trained on once more in the next round, which begins when something new arrives; "
+        "after a second failure they stay in the round's data.txt only",
+    ),
+    "crashed worker": Difference(
+        "A train or eval script crashes, and its template has no restartPolicy",
+        "restarted in place, for ever",
+        "the round fails at once, with the script's last lines",
+    ),
+    "hanging worker": Difference(
+        "A worker never ends",
+        "waited for, for ever",
+        "ended after `--worker-limit`, an hour by default, and the round fails",
+    ),
+    "wrong format": Difference(
+        "No trained model has the format that a Model of the job has",
+        "the LocalController process panics",
+        "the round fails, and both formats are named",
+    ),
+    "incomparable results": Difference(
+        "The evaluation reports metrics that are no lists, or not two results",
+        "the round completes without a word",
+        "the round fails, and the metric is named",
+    ),
+    "evaluation without news": Difference(
+        "Nothing arrived since the last evaluation",
+        "evaluates with an empty file",
+        "evaluates with the last samples again",
+    ),
+    "failed hot update": Difference(
+        "The inference worker cannot load the new model",
+        "the deploy model, the model to compare with and the config stay overwritten",
+        "all are put back, so that what is in service is what a restart serves",
+    ),
+    "silent hot update": Difference(
+        "The inference worker does not answer a hot update",
+        "stays in Deploy Running",
+        "after `--deploy-limit` the round fails, and the worker starts anew with the previous"
+        " model",
+    ),
+    "model in place": Difference(
+        "A model is copied over the deploy model, or into the hot-update directory",
+        "written in place without truncation, and on a DaemonSet into the controller's own "
+        "file system",
+        "replaced in one rename, on the host; a hot update has a file of its own for each version",
+    ),
+    "update time": Difference(
+        "`model_update_time`, which the worker library makes a file name of",
+        "Go's textual time, with spaces and a plus sign",
+        "`20261120T100717.828253Z`",
+    ),
+    "restart": Difference(
+        "The controller, or the runner, is started again",
+        "counts all lines anew and overwrites train/1",
+        "goes on from `state.json`; a round that was cut short is played again under the next"
+        " number",
+    ),
 }
