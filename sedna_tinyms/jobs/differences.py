@@ -150,7 +150,8 @@ DIFFERENCES: dict[str, Difference] = {
     "failed hot update": Difference(
         "The inference worker cannot load the new model",
         "the deploy model, the model to compare with and the config stay overwritten",
-        "the models are put back and the config is withdrawn, so a restart serves what is in service",
+        "the models are put back and the config is withdrawn, so a restart serves what is in "
+        "service",
     ),
     "silent hot update": Difference(
         "The inference worker does not answer a hot update",
