@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import runpy
 import sys
-import traceback
 from pathlib import Path
 from types import TracebackType
 
@@ -42,7 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         runpy.run_path(arguments.script, run_name="__main__")
     except Exception as error:
-        traceback.print_exception(error.with_traceback(_from_script(error, arguments.script)))
+        trace = _from_script(error, arguments.script)
+        sys.excepthook(type(error), error.with_traceback(trace), trace)
         return 1
     return 0
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from sedna_tinyms.errors import ConfigurationError, ModelFileError
-from sedna_tinyms.sedna.backend import set_backend
+from sedna_tinyms.sedna.backend import BACKENDS, set_backend
 from sedna_tinyms.sedna.backend.base import BackendBase
 from sedna_tinyms.testing import OneNumber
 
@@ -102,6 +102,13 @@ def test_a_model_is_described_for_the_controllers():
     assert BackendBase(OneNumber).model_info(
         "/home/data/out/m.ckpt", relpath="/home/data", result={"accuracy": [1.0]}
     ) == [{"format": "ckpt", "url": "/out/m.ckpt", "metrics": {"accuracy": [1.0]}}]
+
+
+def test_without_a_backend_type_it_is_tinyms(monkeypatch):
+    monkeypatch.delenv("BACKEND_TYPE", raising=False)
+    monkeypatch.setitem(BACKENDS, "TINYMS", "types:SimpleNamespace")
+    monkeypatch.setenv("MODEL_URL", "/out")
+    assert set_backend(OneNumber).model_save_path == "/out"
 
 
 def test_no_estimator_gives_no_backend():
