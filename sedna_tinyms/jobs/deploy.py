@@ -20,17 +20,17 @@ __all__ = ["HotUpdate", "ModelReplacement"]
 class ModelReplacement:
     """Replaces model files and can undo it.
 
+    The old files stay beside the new ones, under ``.<name>.replaced``, until `done`: undoing is a
+    rename then, which needs no space on a full disk.
+
     Parameters
     ----------
     sources : mapping
         The new model's file for each file to be replaced.
-    replaced : Path
-        The directory that keeps the old files until `done`.
     """
 
-    def __init__(self, sources: Mapping[Path, Path], replaced: Path) -> None:
+    def __init__(self, sources: Mapping[Path, Path]) -> None:
         self._sources = dict(sources)
-        self._replaced = replaced
         self._kept: dict[Path, Path | None] = {}
 
     def apply(self) -> None:
@@ -42,12 +42,12 @@ class ModelReplacement:
             If one cannot be; those before it are put back then.
         """
         try:
-            for number, (target, source) in enumerate(self._sources.items()):
+            for target, source in self._sources.items():
                 if not source.is_file():
                     raise StorageError(f"there is no model file {source} to deploy")
-                self._kept[target] = self._keep(number, target)
+                self._kept[target] = _keep(target)
                 copy_file(source, target)
-        except StorageError:
+        except BaseException:
             self.undo()
             raise
 
@@ -57,8 +57,8 @@ class ModelReplacement:
             if kept is None:
                 target.unlink(missing_ok=True)
             else:
-                copy_file(kept, target)
-        self.done()
+                kept.replace(target)
+        self._kept.clear()
 
     def done(self) -> None:
         """Forget the old files."""
@@ -67,12 +67,13 @@ class ModelReplacement:
                 kept.unlink(missing_ok=True)
         self._kept.clear()
 
-    def _keep(self, number: int, target: Path) -> Path | None:
-        if not target.exists():
-            return None
-        kept = self._replaced / f"{number}-{target.name}"
-        copy_file(target, kept)
-        return kept
+
+def _keep(target: Path) -> Path | None:
+    if not target.exists():
+        return None
+    kept = target.with_name(f".{target.name}.replaced")
+    copy_file(target, kept)
+    return kept
 
 
 class HotUpdate:

@@ -29,7 +29,6 @@ class JobLayout:
         <outputDir>/state.json      what a later run goes on from
         <outputDir>/run.lock        held while a runner runs
         <outputDir>/logs/<round>-<kind>.log
-        <outputDir>/deploy/         what the last deployment replaced, until it has succeeded
     """
 
     def __init__(self, job: Job, paths: HostPaths) -> None:
@@ -38,7 +37,6 @@ class JobLayout:
         self.report = self.output / "report.json"
         self.state = self.output / "state.json"
         self.lock = self.output / "run.lock"
-        self.replaced = self.output / "deploy"
         below = f"{job.namespace}/incrementallearningjob/{job.name}".lower()
         self.hot_update = paths.local(HOT_UPDATE_DIRECTORY / below)
 

@@ -178,7 +178,7 @@ class Round:
         sources = {context.paths.local(job.deploy_model.url): self._file_of(new)}
         compared = self._file_of(choose_model(trained, job.eval_model))
         sources.setdefault(context.paths.local(job.eval_model.url), compared)
-        replacement = ModelReplacement(sources, context.layout.replaced)
+        replacement = ModelReplacement(sources)
         hot = job.spec.deploy_model.hot_update_enabled
         started = time.monotonic()
         try:

@@ -23,26 +23,20 @@ def deployed(tmp_path):
     return path
 
 
-@pytest.fixture
-def kept(tmp_path):
-    return tmp_path / "kept"
-
-
-def test_files_are_replaced_wholly_and_the_old_ones_forgotten(new, deployed, kept, tmp_path):
+def test_files_are_replaced_wholly_and_the_old_ones_forgotten(new, deployed, tmp_path):
     eval_model = tmp_path / "eval" / "model.ckpt"
-    replacement = ModelReplacement({deployed: new, eval_model: new}, kept)
+    replacement = ModelReplacement({deployed: new, eval_model: new})
     replacement.apply()
-    assert [path.read_text() for path in kept.iterdir()] == ["the old and longer one"]
+    kept = deployed.with_name(".model.ckpt.replaced")
+    assert kept.read_text() == "the old and longer one"
     replacement.done()
     assert deployed.read_text() == eval_model.read_text() == new.read_text() == "new"
-    assert list(kept.iterdir()) == []
+    assert list(deployed.parent.iterdir()) == [deployed]
 
 
-def test_undoing_puts_the_old_files_back_and_removes_what_was_not_there(
-    new, deployed, kept, tmp_path
-):
+def test_undoing_puts_the_old_files_back_and_removes_what_was_not_there(new, deployed, tmp_path):
     absent = tmp_path / "eval" / "model.ckpt"
-    replacement = ModelReplacement({deployed: new, absent: new}, kept)
+    replacement = ModelReplacement({deployed: new, absent: new})
     replacement.apply()
     replacement.undo()
     assert deployed.read_text() == "the old and longer one"
@@ -51,24 +45,24 @@ def test_undoing_puts_the_old_files_back_and_removes_what_was_not_there(
     assert deployed.read_text() == "the old and longer one"
 
 
-def test_two_files_of_one_name_are_kept_apart(new, deployed, kept, tmp_path):
+def test_two_files_of_one_name_are_kept_apart(new, deployed, tmp_path):
     other = tmp_path / "other" / "model.ckpt"
     other.parent.mkdir()
     other.write_text("another")
-    replacement = ModelReplacement({deployed: new, other: new}, kept)
+    replacement = ModelReplacement({deployed: new, other: new})
     replacement.apply()
     replacement.undo()
     assert (deployed.read_text(), other.read_text()) == ("the old and longer one", "another")
 
 
 @pytest.mark.parametrize("trouble", ["missing source", "directory in the way"])
-def test_what_cannot_be_replaced_leaves_all_as_it_was(new, deployed, kept, tmp_path, trouble):
+def test_what_cannot_be_replaced_leaves_all_as_it_was(new, deployed, tmp_path, trouble):
     second = tmp_path / "second.ckpt"
     source = tmp_path / "absent.ckpt" if trouble == "missing source" else new
     if trouble == "directory in the way":
         second.mkdir()
     with pytest.raises(StorageError, match=r"absent\.ckpt|second\.ckpt"):
-        ModelReplacement({deployed: new, second: source}, kept).apply()
+        ModelReplacement({deployed: new, second: source}).apply()
     assert deployed.read_text() == "the old and longer one"
     assert second.is_dir() == (trouble == "directory in the way")
 
