@@ -22,6 +22,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="any",
         help="whose worker library the script gets: KubeEdge's if it is installed, by default",
     )
+    parser.add_argument(
+        "--as-tinyms",
+        action="store_true",
+        help="make `import tinyms` mean the TinyMS core of this package",
+    )
     parser.add_argument("script", help="the worker script")
     parser.add_argument(
         "arguments", nargs=argparse.REMAINDER, metavar="...", help="arguments of the script"
@@ -38,6 +43,10 @@ def run(arguments: argparse.Namespace) -> int:
     sys.argv = [arguments.script, *arguments.arguments]
     sys.path[0] = str(script.resolve().parent)
     sedna.install(arguments.library)
+    if arguments.as_tinyms:
+        from sedna_tinyms.tinyms import install_as_tinyms  # Needs MindSpore.
+
+        install_as_tinyms()
     try:
         runpy.run_path(arguments.script, run_name="__main__")
     except Exception as error:
