@@ -1,0 +1,56 @@
+"""What a classifier says about one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+__all__ = ["Prediction"]
+
+SMALLEST = 1e-7
+
+
+class Prediction(list[float]):
+    """The probability of each class, as the plain list that Sedna's hard-example filters take.
+
+    No probability is 0, because the CrossEntropy filter takes their logarithms.
+
+    Parameters
+    ----------
+    logits : array of float, shape (classes,)
+        A network's output.
+    class_names : sequence of str
+        Names in the same order.
+
+    Attributes
+    ----------
+    class_names : tuple of str
+        As given.
+    """
+
+    def __init__(self, logits: ArrayLike, class_names: Sequence[str]) -> None:
+        row = np.asarray(logits, np.float64)
+        exponentials = np.exp(row - row.max())
+        probabilities = np.maximum(exponentials / exponentials.sum(), SMALLEST)
+        super().__init__((probabilities / probabilities.sum()).tolist())
+        self.class_names = tuple(class_names)
+
+    @property
+    def probabilities(self) -> list[float]:
+        """The same numbers as a list and nothing more."""
+        return list(self)
+
+    @property
+    def score(self) -> float:
+        """The highest probability."""
+        return max(self)
+
+    @property
+    def class_name(self) -> str:
+        """The class with the highest probability."""
+        return self.class_names[self.index(self.score)]
+
+    def __repr__(self) -> str:
+        return f"<{self.class_name} {self.score:.3f} of {len(self)} classes>"

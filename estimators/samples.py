@@ -1,0 +1,205 @@
+"""Labelled pictures in every form that a worker script may hand over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sedna_tinyms.errors import DatasetError, Problems, did_you_mean
+from sedna_tinyms.tinyms.data import read_image_folder
+from sedna_tinyms.tinyms.data.images import IMAGE_SUFFIXES
+from sedna_tinyms.tinyms.vision import ImageFolderTransform, Picture, load_images
+
+__all__ = ["Samples", "line_parser", "load_pixels", "read_samples"]
+
+PORTION = 128
+"""Pictures that are decoded to floating-point numbers at a time."""
+
+
+class Samples(NamedTuple):
+    """Pictures with their classes.
+
+    Attributes
+    ----------
+    pictures : list of path, PIL.Image or ndarray
+        As they came.
+    labels : ndarray of int64, shape (N,)
+        Index into `class_names` of each.
+    class_names : tuple of str
+        All classes.
+    """
+
+    pictures: list[Picture]
+    labels: NDArray[np.int64]
+    class_names: tuple[str, ...]
+
+
+def line_parser(
+    directory: str | os.PathLike[str] = "", *, labelled: bool = True
+) -> Callable[[str], tuple[str, ...]]:
+    """Return a function for ``TxtDataParse(func=...)`` that reads ``<picture> <label>`` lines.
+
+    Blank lines give nothing, which Sedna's datasource skips; a byte order mark and a Windows line
+    end do no harm; a path may hold spaces.
+
+    Parameters
+    ----------
+    directory : path
+        What the pictures' paths are relative to: ``Path(ORIGINAL_DATASET_URL).parent``.
+    labelled : bool
+        Whether every line must have a label. Otherwise the line is a picture and nothing else.
+
+    Returns
+    -------
+    callable
+        From a line to ``(path, label)``, ``(path,)`` or ``()``. It raises DatasetError, with the
+        line, where the label is missing.
+    """
+    root = Path(directory)
+
+    def parse(line: str) -> tuple[str, ...]:
+        text = line.lstrip("\N{ZERO WIDTH NO-BREAK SPACE}").strip()
+        if not text:
+            return ()
+        if not labelled:
+            return (str(root / text),)
+        picture, _, label = text.rpartition(" ")
+        picture = picture.strip()
+        if not picture or label.lower().endswith(IMAGE_SUFFIXES) or (root / text).is_file():
+            raise DatasetError(
+                f"the dataset line {text!r} has no label; a line is '<picture> <label>'"
+            )
+        return (str(root / picture), label)
+
+    return parse
+
+
+def read_samples(data: Any, class_names: Sequence[str] | None) -> Samples:
+    """Bring labelled pictures into one form.
+
+    Parameters
+    ----------
+    data : object
+        A Sedna datasource (attributes `x` and `y`), the path of an image folder, or an iterable
+        of (picture, label) pairs. A label is a class name, or the number of one.
+    class_names : sequence of str, optional
+        The classes; those that occur, sorted, by default.
+
+    Raises
+    ------
+    DatasetError
+        If there is no sample, a label is missing or unknown; with every such sample.
+    """
+    if isinstance(data, str | os.PathLike):
+        folder = read_image_folder(data, class_names)
+        return Samples([*folder.paths], np.array(folder.labels, np.int64), folder.class_names)
+    pictures, given = _columns(data)
+    if not pictures:
+        raise DatasetError("the data has no samples: was the dataset file parsed, and is it empty?")
+    if class_names is None:
+        names = tuple(sorted({str(label) for label in given if _is_label(label)}))
+    else:
+        names = tuple(class_names)
+    problems = Problems()
+    labels = np.zeros(len(pictures), np.int64)
+    for index, (picture, label) in enumerate(zip(pictures, given, strict=True)):
+        number = _number(label, names)
+        if number is None:
+            problems.add(f"sample {index} ({_shown(picture)}): {_complaint(label, names)}")
+        else:
+            labels[index] = number
+    problems.raise_as(
+        DatasetError, f"{len(problems.lines)} of {len(pictures)} samples are unusable"
+    )
+    return Samples(pictures, labels, names)
+
+
+def load_pixels(pictures: Sequence[Picture], size: int) -> NDArray[np.uint8]:
+    """Decode, resize and crop pictures as TinyMS does for prediction, but keep them as bytes.
+
+    Returns
+    -------
+    ndarray of uint8, shape (len(pictures), 3, size, size)
+        Pixels from 0 to 255, not normalized.
+
+    Raises
+    ------
+    DatasetError
+        With every picture that cannot be read.
+    """
+    unnormalized = ImageFolderTransform(size=size, mean=(0, 0, 0), std=(1, 1, 1))
+    pixels = np.empty((len(pictures), 3, size, size), np.uint8)
+    problems = Problems()
+    for start in range(0, len(pictures), PORTION):
+        portion = pictures[start : start + PORTION]
+        try:
+            loaded = load_images(portion, unnormalized)
+        except DatasetError as error:
+            for line in str(error).splitlines()[1:]:
+                problems.add(line.strip())
+        else:
+            pixels[start : start + PORTION] = np.rint(loaded).clip(0, 255)
+    problems.raise_as(DatasetError, f"{len(problems.lines)} of {len(pictures)} pictures fail")
+    return pixels
+
+
+def _columns(data: Any) -> tuple[list[Picture], list[Any]]:
+    if hasattr(data, "x") and hasattr(data, "y"):
+        pictures = [] if data.x is None else list(data.x)
+        labels = [None] * len(pictures) if data.y is None else list(data.y)
+        if len(labels) != len(pictures):
+            raise DatasetError(f"the data has {len(pictures)} pictures but {len(labels)} labels")
+        return [_unboxed(picture) for picture in pictures], labels
+    if not isinstance(data, Iterable):
+        raise DatasetError(
+            f"{_shown(data)} is no data; give a Sedna datasource, an image folder's path, or a "
+            "list of (picture, label)"
+        )
+    pairs = list(data)
+    for index, pair in enumerate(pairs):
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise DatasetError(f"sample {index} is {_shown(pair)}; it must be (picture, label)")
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def _unboxed(picture: Any) -> Picture:
+    """Turn NumPy's strings, which a datasource holds, into Python's."""
+    result: Picture = str(picture) if isinstance(picture, np.str_) else picture
+    return result
+
+
+def _is_label(label: Any) -> bool:
+    return label is not None and str(label).strip() != ""
+
+
+def _number(label: Any, names: Sequence[str]) -> int | None:
+    if not _is_label(label):
+        return None
+    text = str(label)
+    if text in names:
+        return names.index(text)
+    if text.isdecimal() and int(text) < len(names):
+        return int(text)
+    return None
+
+
+def _complaint(label: Any, names: Sequence[str]) -> str:
+    if not _is_label(label):
+        return "it has no label"
+    text = str(label)
+    return (
+        f"unknown label {text!r}{did_you_mean(text, names)}; "
+        f"one of {', '.join(names)}, or 0 to {len(names) - 1}"
+    )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"array of {value.dtype} {value.shape}"
+    text = str(value) if isinstance(value, str | os.PathLike) else repr(value)
+    return text if len(text) <= 120 else f"{text[:117]}..."

@@ -1,0 +1,104 @@
+"""What can be set on the MobileNetV2 estimators, checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from estimators.layers import CUTS
+from sedna_tinyms.errors import ConfigurationError, Problems, did_you_mean
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Parameters of an estimator, as `estimators.mobilenetv2.MobileNetV2Estimator` lists them.
+
+    Raises
+    ------
+    ConfigurationError
+        With every value that is out of its range.
+    """
+
+    class_names: Sequence[str] | None = None
+    input_size: int | None = None
+    width: float | None = None
+    initial_weights: str | None = None
+    epochs: int = 10
+    learning_rate: float = 0.01
+    batch_size: int = 32
+    train_layers: str = "last_blocks"
+    replay_bytes: int = 50_000_000
+    seed: int = 0
+    label_smoothing: float = 0.1
+    weight_decay: float = 1e-4
+    flip: bool = False
+    pad_mode: str | None = None
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
+    export_onnx: bool = False
+
+    def __post_init__(self) -> None:
+        problems = Problems()
+        _check_names(self.class_names, problems)
+        for name, least in (("epochs", 1), ("batch_size", 1), ("replay_bytes", 0), ("seed", 0)):
+            _check_whole(name, getattr(self, name), least, problems)
+        if self.input_size is not None:
+            _check_whole("input_size", self.input_size, 32, problems)
+        if self.width is not None:
+            _check_range("width", self.width, 0, 16, problems)
+        _check_range("learning_rate", self.learning_rate, 0, 100, problems)
+        if not _is_number(self.label_smoothing) or not 0 <= self.label_smoothing < 1:
+            problems.add(f"label_smoothing is {self.label_smoothing!r}; it must lie in [0, 1)")
+        if not _is_number(self.weight_decay) or not 0 <= self.weight_decay < 1:
+            problems.add(f"weight_decay is {self.weight_decay!r}; it must lie in [0, 1)")
+        if self.train_layers not in CUTS:
+            problems.add(
+                f"train_layers is {self.train_layers!r}{did_you_mean(self.train_layers, CUTS)}; "
+                f"it must be one of {', '.join(CUTS)}"
+            )
+        if self.pad_mode not in (None, "pad", "same"):
+            problems.add(f"pad_mode is {self.pad_mode!r}; it must be 'pad' or 'same'")
+        _check_normalization(self.mean, self.std, problems)
+        problems.raise_as(ConfigurationError, "the estimator cannot be built")
+
+
+def _check_names(names: Sequence[str] | None, problems: Problems) -> None:
+    if names is None:
+        return
+    if isinstance(names, str):
+        problems.add(f"class_names is the text {names!r}; it must be a list of names")
+    elif any(not isinstance(name, str) or not name.strip() for name in names):
+        problems.add(f"class_names is {list(names)!r}; each must be a name")
+    elif len(set(names)) != len(names):
+        twice = sorted({name for name in names if list(names).count(name) > 1})
+        problems.add(f"class_names has {', '.join(twice)} more than once")
+    elif len(names) < 2:
+        problems.add(f"class_names is {list(names)!r}; a classifier needs at least two classes")
+
+
+def _check_normalization(
+    mean: Sequence[float] | None, std: Sequence[float] | None, problems: Problems
+) -> None:
+    for name, values in (("mean", mean), ("std", std)):
+        if values is not None and (len(values) != 3 or not all(map(_is_number, values))):
+            problems.add(f"{name} is {values!r}; it must be three numbers")
+        elif values is not None and name == "std" and min(values) <= 0:
+            problems.add(f"std is {values!r}; each must be above 0")
+
+
+def _check_whole(name: str, value: Any, least: int, problems: Problems) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        problems.add(f"{name} is {value!r}; it must be a whole number of at least {least}")
+
+
+def _check_range(name: str, value: Any, above: float, most: float, problems: Problems) -> None:
+    if not _is_number(value) or not above < value <= most:
+        problems.add(f"{name} is {value!r}; it must be a number above {above}, at most {most}")
+
+
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)
