@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-__all__ = ["CLASS_NAMES", "height_field"]
+__all__ = ["CLASS_NAMES", "Pencil", "Point", "Pose", "around", "height_field"]
 
 Point = tuple[float, float]
 
@@ -34,12 +34,12 @@ class Pose:
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> Pose:
-        """Any direction, filling a half to three quarters of the picture."""
+        """Any direction, within the middle that a centre crop leaves."""
         return cls(
             angle=rng.uniform(0, 2 * math.pi),
-            scale=rng.uniform(0.55, 0.8),
+            scale=rng.uniform(0.52, 0.74),
             squash=rng.uniform(0.86, 1.0),
-            shift=(rng.uniform(-0.14, 0.14), rng.uniform(-0.14, 0.14)),
+            shift=(rng.uniform(-0.1, 0.1), rng.uniform(-0.1, 0.1)),
         )
 
 
@@ -51,6 +51,10 @@ class Pencil:
         self.half = size * OVERSAMPLING / 2
         self.image = Image.new("L", (size * OVERSAMPLING,) * 2)
         self.draw = ImageDraw.Draw(self.image)
+
+    def heights(self) -> Image.Image:
+        """Return what was drawn, antialiased."""
+        return self.image.reduce(OVERSAMPLING)
 
     def _pixel(self, point: Point) -> Point:
         cos, sin = math.cos(self.pose.angle), math.sin(self.pose.angle)
@@ -68,7 +72,7 @@ class Pencil:
 
     def disc(self, radius: float, height: int, centre: Point = (0, 0)) -> None:
         """Fill a circle."""
-        self.polygon(_around(radius, 48, centre=centre), height)
+        self.polygon(around(radius, 48, centre=centre), height)
 
     def rod(self, start: Point, end: Point, thickness: float, height: int) -> None:
         """Fill a line with round ends."""
@@ -90,8 +94,8 @@ class Pencil:
             self.disc(thickness / 2, height, point)
 
 
-def _around(radius: float, corners: int, turn: float = 0.0, centre: Point = (0, 0)) -> list[Point]:
-    """Corners of a regular polygon."""
+def around(radius: float, corners: int, turn: float = 0.0, centre: Point = (0, 0)) -> list[Point]:
+    """Return the corners of a regular polygon."""
     angles = (turn + 2 * math.pi * corner / corners for corner in range(corners))
     return [(centre[0] + radius * math.cos(a), centre[1] + radius * math.sin(a)) for a in angles]
 
@@ -128,7 +132,7 @@ def _gear(pencil: Pencil, rng: np.random.Generator) -> None:
     pencil.disc(root, 225)
     pencil.disc(root * 0.8, 165)
     if rng.random() < 0.5:
-        for hole in _around(root * 0.56, int(rng.integers(4, 7))):
+        for hole in around(root * 0.56, int(rng.integers(4, 7))):
             pencil.disc(0.13, 0, hole)
     pencil.disc(0.33, 255)
     pencil.disc(rng.uniform(0.15, 0.2), 0)
@@ -136,7 +140,7 @@ def _gear(pencil: Pencil, rng: np.random.Generator) -> None:
 
 def _nut(pencil: Pencil, rng: np.random.Generator) -> None:
     hole = rng.uniform(0.4, 0.5)
-    pencil.polygon(_around(1.0, 6), 205)
+    pencil.polygon(around(1.0, 6), 205)
     pencil.disc(0.84, 255)
     pencil.disc(hole + 0.07, 130)
     pencil.disc(hole, 0)
@@ -164,7 +168,7 @@ def _wrench(pencil: Pencil, rng: np.random.Generator) -> None:
     pencil.rod((-0.72, 0), (0.6, 0), 2 * handle, 215)
     pencil.rod((-0.5, 0), (0.35, 0), handle * 0.9, 150)
     pencil.disc(0.28, 235, (-0.72, 0))
-    pencil.polygon(_around(0.16, 6, centre=(-0.72, 0)), 0)
+    pencil.polygon(around(0.16, 6, centre=(-0.72, 0)), 0)
     centre = (1 - jaw, 0.0)
     pencil.disc(jaw, 235, centre)
     mouth = jaw * 0.46
@@ -210,4 +214,4 @@ def height_field(class_name: str, size: int, rng: np.random.Generator) -> Image.
     """
     pencil = Pencil(size, Pose.random(rng))
     _PARTS[class_name](pencil, rng)
-    return pencil.image.reduce(OVERSAMPLING)
+    return pencil.heights()

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from parts import CLASS_NAMES, height_field
 from PIL import Image, ImageFilter
 
-__all__ = ["CLASS_NAMES", "CONDITIONS", "DAY", "NIGHT", "SIZE", "Condition", "photograph"]
+__all__ = ["CANVAS", "CONDITIONS", "DAY", "NIGHT", "SIZE", "Condition", "photograph"]
 
 Field = npt.NDArray[np.float32]
 Colour = tuple[float, float, float]
@@ -23,7 +22,8 @@ Range = tuple[float, float]
 SIZE = 128
 """Side of a picture in pixels."""
 
-_CANVAS = 2 * SIZE
+CANVAS = 2 * SIZE
+"""Side of the height fields that `photograph` takes."""
 
 _RUST = np.array([0.46, 0.2, 0.09], np.float32)
 
@@ -78,10 +78,10 @@ CONDITIONS = {condition.name: condition for condition in (DAY, NIGHT)}
 
 def _cloud(rng: np.random.Generator, *cells: int) -> Field:
     """Smooth noise of roughly unit size, a sum of layers with the given numbers of cells."""
-    total = np.zeros((_CANVAS, _CANVAS), np.float32)
+    total = np.zeros((CANVAS, CANVAS), np.float32)
     for cell in cells:
         layer = Image.fromarray(rng.standard_normal((cell, cell), np.float32))
-        total += np.asarray(layer.resize((_CANVAS, _CANVAS), Image.Resampling.BICUBIC))
+        total += np.asarray(layer.resize((CANVAS, CANVAS), Image.Resampling.BICUBIC))
     return total / np.float32(len(cells) ** 0.5)
 
 
@@ -134,21 +134,21 @@ def _lit(heights: Field, ambient: float, rng: np.random.Generator) -> tuple[Fiel
 
 def _lamp(darkening: float, rng: np.random.Generator) -> Field:
     """Brightness of one lamp over the bench, falling off from a spot near the middle."""
-    axis = np.linspace(-1, 1, _CANVAS, dtype=np.float32)
+    axis = np.linspace(-1, 1, CANVAS, dtype=np.float32)
     x, y = rng.uniform(-0.5, 0.5, 2)
     distance = (axis[None, :] - x) ** 2 + (axis[:, None] - y) ** 2
     return 1 - darkening * (1 - np.exp(-distance / 0.9))
 
 
-def photograph(class_name: str, condition: Condition, rng: np.random.Generator) -> Image.Image:
+def photograph(part: Image.Image, condition: Condition, rng: np.random.Generator) -> Image.Image:
     """Draw one part under one condition.
 
     Parameters
     ----------
-    class_name : str
-        One of `CLASS_NAMES`.
+    part : PIL.Image.Image
+        Its heights, `CANVAS` x `CANVAS`, as `parts.height_field` draws them.
     condition : Condition
-        `DAY` or `NIGHT`.
+        `DAY`, `NIGHT` or one of your own.
     rng : numpy.random.Generator
         Decides everything else.
 
@@ -157,11 +157,10 @@ def photograph(class_name: str, condition: Condition, rng: np.random.Generator) 
     PIL.Image.Image
         RGB, `SIZE` x `SIZE`.
     """
-    part = height_field(class_name, _CANVAS, rng)
     covers = np.minimum(np.asarray(part, np.float32) / 60, 1)[..., None]
     scene = _bench(condition, rng)
 
-    reach = rng.uniform(0.015, 0.03) * _CANVAS
+    reach = rng.uniform(0.015, 0.03) * CANVAS
     shadow = _blurred(Image.fromarray((covers[..., 0] * 255).astype(np.uint8)), reach)
     shadow = np.roll(shadow, (int(reach), int(reach * rng.uniform(-1, 1))), (0, 1))
     scene = scene * (1 - 0.55 * shadow[..., None])

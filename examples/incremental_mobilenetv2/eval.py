@@ -1,0 +1,15 @@
+"""Eval worker: the new model and the one in service, on the same samples."""
+
+import sedna_tinyms  # noqa: F401 - puts TINYMS among Sedna's backends
+from job import build_estimator, read_samples
+from sedna.common.config import BaseConfig
+from sedna.core.incremental_learning import IncrementalLearning
+
+
+def main() -> None:
+    samples = read_samples("eval", BaseConfig.test_dataset_url)
+    IncrementalLearning(estimator=build_estimator()).evaluate(samples)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Inference worker: answers each picture that the camera drops, and keeps the hard ones.
+
+Pictures are taken from INCOMING_URL in the order of their names. One line of JSON a picture goes
+to RESULT_SAVED_URL/results.jsonl; hard examples move to HE_SAVED_URL for a person to label, the
+others are deleted, and one that cannot be read moves to RESULT_SAVED_URL/broken.
+"""
+
+import json
+import signal
+import threading
+import time
+from pathlib import Path
+
+import sedna_tinyms  # noqa: F401 - puts TINYMS among Sedna's backends
+from job import build_estimator, setting
+from sedna.common.config import BaseConfig
+from sedna.core.incremental_learning import IncrementalLearning
+
+from sedna_tinyms.errors import DatasetError
+
+
+def mounted(name: str) -> Path:
+    """Return the directory that a setting names by its host path, where the worker sees it."""
+    directory = Path(f"{BaseConfig.data_path_prefix}{setting(name)}")
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def main() -> None:
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    incoming, hard_examples = mounted("INCOMING_URL"), mounted("HE_SAVED_URL")
+    results = mounted("RESULT_SAVED_URL")
+    (results / "broken").mkdir(exist_ok=True)
+    job = IncrementalLearning(estimator=build_estimator())
+
+    with (results / "results.jsonl").open("a", buffering=1, encoding="utf-8") as answers:
+        while not stop.is_set():
+            waiting = sorted(incoming.glob("*.jpg"))
+            for picture in waiting:
+                answer = {"picture": picture.name, "time": time.time()}
+                try:
+                    prediction, _, hard = job.inference(str(picture))
+                except DatasetError as error:
+                    answers.write(json.dumps(answer | {"error": str(error)}) + "\n")
+                    picture.rename(results / "broken" / picture.name)
+                    continue
+                answer |= {"class": prediction.class_name, "score": prediction.score, "hard": hard}
+                answers.write(json.dumps(answer) + "\n")
+                if hard:
+                    picture.rename(hard_examples / picture.name)
+                else:
+                    picture.unlink()
+                if stop.is_set():
+                    break
+            if not waiting:
+                stop.wait(0.1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""What the three workers of the job share: its settings, its estimator, its samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sedna.common.config import BaseConfig, Context
+from sedna.datasources import TxtDataParse
+
+setting = Context.get_parameters  # from the `env` of the worker's template in job.yaml
+
+
+def build_estimator() -> Any:
+    """MobileNetV2 for the job's classes, on the TinyMS core or on plain MindSpore."""
+    if setting("ESTIMATOR", "TinyMS") == "MindSpore":
+        from estimators.mobilenetv2_mindspore import MindSporeMobileNetV2 as MobileNetV2
+    else:
+        from estimators.mobilenetv2_tinyms import TinyMSMobileNetV2 as MobileNetV2
+    return MobileNetV2(
+        class_names=setting("CLASS_NAMES").split(","),
+        input_size=int(setting("INPUT_SHAPE", "224")),
+        width=float(setting("WIDTH", "1.0")),
+        initial_weights=setting("BASE_MODEL_URL"),
+        train_layers=setting("TRAIN_LAYERS", "last_blocks"),
+        epochs=int(setting("EPOCHS", "10")),
+        learning_rate=float(setting("LEARNING_RATE", "0.01")),
+        batch_size=int(setting("BATCH_SIZE", "32")),
+        replay_bytes=int(setting("REPLAY_BYTES", "50000000")),
+        seed=int(setting("SEED", "0")),
+    )
+
+
+def read_samples(data_type: str, index: str) -> TxtDataParse:
+    """Read lines of `<picture> <class>`; pictures lie beside the job's whole dataset file."""
+    directory = Path(BaseConfig.original_dataset_url).parent
+
+    def sample(line: str) -> list[str]:
+        picture, _, class_name = line.strip().rpartition(" ")
+        return [str(directory / picture), class_name] if class_name else []
+
+    samples = TxtDataParse(data_type=data_type, func=sample)
+    samples.parse(index)
+    return samples

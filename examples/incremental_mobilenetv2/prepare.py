@@ -1,0 +1,200 @@
+"""Lay out everything that the job needs below a root directory.
+
+``prepare.py --root DIR`` draws the demo's pictures. ``prepare.py --root DIR --images FOLDER`` takes
+real ones: ``FOLDER/<class>/*``, ``FOLDER/{train,val,test}/<class>/*``, or a table
+``FOLDER/labels.csv`` with the columns file, class and optionally domain and split. Below the root::
+
+    job.yaml                          the job, with the classes and settings of these pictures
+    data/workshop/samples.txt         what is there when the job starts: the first domain
+    data/workshop/pictures/
+    models/{initial,deploy}/          the model to start from, and to serve until there is a better
+    arrivals/2-<domain>.txt ...       lines for samples.txt, one later domain each
+    held_out/<domain>/<class>/        pictures that no round sees: what the report measures with
+    stock/, truth.csv                 (drawn) what the camera will see, and what it really is
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import shutil
+import sys
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import yaml
+from folders import Picture, read_pictures
+from parts import CLASS_NAMES, height_field
+from scenes import CANVAS, DAY, NIGHT, Condition, photograph
+
+from sedna_tinyms.artifact.files import write_json, write_text
+from sedna_tinyms.errors import SednaTinyMSError, StorageError
+
+HERE = Path(__file__).resolve().parent
+DATASET = Path("data/workshop")
+BACKBONE = HERE / "backbone.npz"
+PREPARED = "prepared.json"
+
+
+class Drawn(NamedTuple):
+    """A group of pictures to draw."""
+
+    place: str
+    condition: Condition
+    count: int
+
+
+DRAWN = (
+    Drawn(f"{DATASET}/pictures", DAY, 288),
+    Drawn("held_out", DAY, 180),
+    Drawn("held_out", NIGHT, 180),
+    Drawn("stock/shift", DAY, 48),
+    Drawn("stock/shift", NIGHT, 240),
+    Drawn("stock/later", NIGHT, 120),
+    Drawn("stock/mislabelled", DAY, 60),
+    Drawn("stock/mislabelled", NIGHT, 60),
+)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Prepare the root that the command line names."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--root", type=Path, default=Path("demo-run"))
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--replace", action="store_true", help="an earlier run below the root")
+    parser.add_argument("--backend", choices=("tinyms", "mindspore"), default="tinyms")
+    real = parser.add_argument_group("real pictures")
+    real.add_argument("--images", type=Path, help="a folder of pictures instead of drawn ones")
+    real.add_argument("--domains", help="which of labels.csv, in order: photo,art_painting")
+    real.add_argument("--weights", type=Path, help="where MobileNetV2 starts from (.npz, .ckpt)")
+    real.add_argument("--width", type=float, default=1.0, help="of the network of --weights")
+    real.add_argument("--train-layers", default="last_blocks", help="head, last_blocks or all")
+    arguments = parser.parse_args(argv)
+    try:
+        prepare(arguments)
+    except SednaTinyMSError as error:
+        print(f"prepare.py: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def prepare(arguments: argparse.Namespace) -> None:
+    """Lay everything out, as the command line says."""
+    root: Path = arguments.root
+    _clear(root, replace=arguments.replace)
+    settings = {"SEED": str(arguments.seed)}
+    if arguments.backend == "mindspore":
+        settings |= {"BACKEND_TYPE": "MINDSPORE", "ESTIMATOR": "MindSpore"}
+    if arguments.images is None:
+        draw(root, arguments.seed)
+        domains, weights = [DAY.name, NIGHT.name], BACKBONE
+    else:
+        wanted = arguments.domains.split(",") if arguments.domains else None
+        pictures = read_pictures(arguments.images, wanted)
+        domains = list(dict.fromkeys(picture.domain for picture in pictures))
+        classes = copy_pictures(root, pictures, arguments.seed)
+        settings |= {
+            "CLASS_NAMES": ",".join(classes),
+            "INPUT_SHAPE": "224",
+            "WIDTH": str(arguments.width),
+            "TRAIN_LAYERS": arguments.train_layers,
+        }
+        weights = arguments.weights
+    write_job(root / "job.yaml", settings)
+    (root / "output/workshop").mkdir(parents=True)
+    write_models(root, weights)
+    write_json(root / PREPARED, {"domains": domains, "seed": arguments.seed})
+
+
+def _clear(root: Path, *, replace: bool) -> None:
+    """Make sure that nothing is below the root; remove nothing but an earlier run."""
+    if not root.exists() or not any(root.iterdir()):
+        return
+    if not replace or not (root / PREPARED).exists():
+        raise StorageError(
+            f"{root} is not empty; name another --root"
+            + (", or --replace the earlier run in it" if (root / PREPARED).exists() else "")
+        )
+    shutil.rmtree(root)
+
+
+def draw(root: Path, seed: int) -> None:
+    """Draw all pictures of the demo, and write down what they show.
+
+    Each picture has a generator of its own, made from the seed and the picture's place, so that
+    neither the number of processes nor a changed count of another group alters it.
+    """
+    tasks = [
+        (root, group, [seed, number, index])
+        for number, group in enumerate(DRAWN)
+        for index in range(group.count)
+    ]
+    with ProcessPoolExecutor() as pool:
+        rows = list(pool.map(_draw_one, tasks, chunksize=16))
+    with (root / "truth.csv").open("w", newline="", encoding="utf-8") as stream:
+        table = csv.writer(stream)
+        table.writerow(["picture", "class", "domain"])
+        table.writerows(row[1:] for row in rows)
+    samples = DATASET / "pictures"
+    lines = [f"pictures/{row[1]} {row[2]}\n" for row in rows if row[0] == str(samples)]
+    write_text(root / DATASET / "samples.txt", "".join(lines))
+
+
+def _draw_one(task: tuple[Path, Drawn, list[int]]) -> tuple[str, str, str, str]:
+    root, group, key = task
+    rng = np.random.default_rng(key)
+    class_name = CLASS_NAMES[key[2] % len(CLASS_NAMES)]
+    directory = root / group.place
+    if group.place == "held_out":
+        directory = directory / group.condition.name / class_name
+    directory.mkdir(parents=True, exist_ok=True)
+    # A serial number that tells nothing; groups of one place come mixed.
+    name = f"{key[2]:04d}-{rng.integers(16**4):04x}.jpg"
+    picture = photograph(height_field(class_name, CANVAS, rng), group.condition, rng)
+    picture.save(directory / name, quality=92)
+    return group.place, name, class_name, group.condition.name
+
+
+def copy_pictures(root: Path, pictures: Iterable[Picture], seed: int) -> tuple[str, ...]:
+    """Copy real pictures below the root; the first domain is there at once, others arrive later."""
+    rng = np.random.default_rng(seed)
+    by_domain: dict[str, list[str]] = {}
+    classes = set()
+    for number, picture in enumerate(pictures):
+        classes.add(picture.class_name)
+        name = f"{number:05d}{picture.path.suffix.lower()}"
+        if picture.held_out:
+            target = root / "held_out" / picture.domain / picture.class_name / name
+        else:
+            target = root / DATASET / "pictures" / name
+            lines = by_domain.setdefault(picture.domain, [])
+            lines.append(f"pictures/{name} {picture.class_name}\n")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(picture.path, target)
+    for number, (domain, lines) in enumerate(by_domain.items(), 1):
+        rng.shuffle(lines)  # Sedna splits by position
+        arrival = root / "arrivals" / f"{number}-{domain}.txt"
+        first = root / DATASET / "samples.txt"
+        write_text(first if number == 1 else arrival, "".join(lines))
+    return tuple(sorted(classes))
+
+
+def write_job(path: Path, settings: Mapping[str, str]) -> None:
+    """Write job.yaml with other settings for its workers; scripts are still found beside ours."""
+    documents = list(yaml.safe_load_all((HERE / "job.yaml").read_text(encoding="utf-8")))
+    spec = documents[-1]["spec"]
+    for part in ("trainSpec", "evalSpec", "deploySpec"):
+        container = spec[part]["template"]["spec"]["containers"][0]
+        container["args"] = [str(HERE / container["args"][0])]
+        present = {entry["name"]: entry["value"] for entry in container["env"]}
+        container["env"] = [
+            {"name": name, "value": value} for name, value in (present | settings).items()
+        ]
+    write_text(path, yaml.safe_dump_all(documents, sort_keys=False))
+
+
+def write_models(root: Path, weights: Path | None) -> None:
+    """Build the network for the job's classes; it is the initial and the first served model."""
