@@ -112,14 +112,18 @@ def check_sha256(content: Path | Iterable[bytes], sha256: str) -> None:
 def exclusively(path: Path) -> Iterator[None]:
     """Wait until no other process is inside this block for the same lock file.
 
-    The file and its directory are created; whoever is inside may delete them.
+    The file is created with its directory, and deleted in the end. Whoever is inside may delete
+    the directory as well.
     """
     try:
         lock = _lock(path)
     except OSError as error:
         raise StorageError(f"cannot create the lock file {path}: {error}") from error
     with lock:
-        yield
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def _lock(path: Path) -> IO[bytes]:
@@ -128,7 +132,7 @@ def _lock(path: Path) -> IO[bytes]:
         with suppress(FileNotFoundError), ExitStack() as undo:
             lock = undo.enter_context(path.open("ab"))
             fcntl.flock(lock, fcntl.LOCK_EX)
-            # Whoever had the lock may have deleted the file, and others locked a new one.
+            # Whoever had the lock has deleted the file, and another one may have taken its place.
             if os.path.samestat(os.fstat(lock.fileno()), path.stat()):
                 undo.pop_all()
                 return lock
