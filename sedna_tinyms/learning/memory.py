@@ -312,7 +312,7 @@ def _checksum(arrays: Mapping[str, NDArray[Any]]) -> str:
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise ModelFileError(f"the replay memory {path} does not exist") from None

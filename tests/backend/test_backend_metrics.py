@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mindspore import Tensor
 
@@ -56,6 +56,7 @@ def test_what_cannot_be_compared_is_refused_with_the_reason(value, reason):
 numbers = st.integers(-(10**6), 10**6) | st.floats(allow_nan=False, allow_infinity=False)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(), numbers | st.lists(numbers), max_size=5))
 def test_what_is_accepted_survives_json_and_a_second_time(result):
     metrics = normalize_metrics(result, "x")

@@ -1,0 +1,230 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sedna_tinyms.errors import ConfigurationError, ModelFileError
+from sedna_tinyms.learning.memory import ReplayMemory
+
+ITEM = np.zeros((2, 3), np.uint8).nbytes
+
+
+def numbered(count, start=0):
+    return np.arange(start, start + count, dtype=np.uint8)[:, None, None].repeat(2, 1).repeat(3, 2)
+
+
+def kept(memory):
+    """What is kept, as (label, domain, number) triples."""
+    items, labels, domains = memory.exemplars()
+    return [
+        (label, domain, int(item[0, 0]))
+        for item, label, domain in zip(items, labels, domains, strict=True)
+    ]
+
+
+rounds = st.lists(
+    st.tuples(st.text("abc", min_size=1, max_size=1), st.integers(0, 12)), min_size=1, max_size=4
+)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(rounds, max_size=4), st.lists(st.integers(0, 60 * ITEM), min_size=1), st.integers(0, 9)
+)
+def test_the_budget_holds_whatever_happens(experiences, budgets, seed):
+    memory = ReplayMemory(budgets[0], seed)
+    offered = set()
+    for number, experience in enumerate(experiences):
+        domain = f"round-{number}"
+        for label, count in experience:
+            memory.update(numbered(count), [label] * count, domain)
+            offered |= {(label, domain, i) for i in range(count)}
+            assert memory.exemplars().items.nbytes == memory.nbytes <= memory.budget_bytes
+    for budget in budgets:
+        before = memory.nbytes
+        memory.budget_bytes = budget
+        assert memory.exemplars().items.nbytes == memory.nbytes <= min(before, budget)
+    assert set(kept(memory)) <= offered
+    assert sum(memory.counts.values()) == len(memory) == len(kept(memory))
+
+
+@pytest.mark.parametrize("budget", [0, ITEM - 1])
+def test_without_room_for_one_sample_nothing_is_kept(budget):
+    memory = ReplayMemory(budget)
+    memory.update(numbered(5), ["a"] * 5, "round-1")
+    assert len(memory) == memory.nbytes == 0
+    assert memory.domains == ["round-1"]
+
+
+def test_cells_are_balanced_and_small_ones_leave_their_share_to_others():
+    memory = ReplayMemory(12 * ITEM)
+    memory.update(numbered(40), ["a"] * 30 + ["b"] * 8 + ["c"] * 2, "day")
+    assert memory.counts == {("a", "day"): 5, ("b", "day"): 5, ("c", "day"): 2}
+    memory.update(numbered(40), ["a"] * 40, "night")
+    assert sorted(memory.counts.values()) == [2, 3, 3, 4]
+    assert memory.counts["c", "day"] == 2
+    assert len(memory) == 12
+
+
+def test_every_sample_of_a_cell_has_the_same_chance():
+    hits = np.zeros(20)
+    for seed in range(400):
+        memory = ReplayMemory(8 * ITEM, seed)
+        memory.update(numbered(10), ["a"] * 10, "d")
+        memory.update(numbered(6), ["a"] * 6, "other")  # the first cell shrinks to 4 places
+        memory.update(numbered(10, start=10), ["a"] * 10, "d")
+        for _, domain, number in kept(memory):
+            hits[number] += domain == "d"
+    assert hits.sum() == pytest.approx(400 * 4, rel=0.05)
+    assert hits.min() > 45  # 80 are expected, with a deviation of 8
+    assert hits.max() < 115
+
+
+def test_the_seed_decides():
+    def memory(seed):
+        memory = ReplayMemory(5 * ITEM, seed)
+        memory.update(numbered(30), ["a"] * 30, "d")
+        return kept(memory)
+
+    assert memory(1) == memory(1)
+    assert memory(1) != memory(2)
+
+
+def test_samples_are_drawn_evenly_from_all_cells():
+    memory = ReplayMemory(100 * ITEM)
+    memory.update(numbered(32), ["a"] * 30 + ["b"] * 2, "d")
+    items, labels, domains = memory.sample(20, np.random.default_rng(0))
+    assert labels.count("a") == labels.count("b") == 10
+    assert domains == ["d"] * 20
+    drawn = [int(item[0, 0]) for item in items]
+    assert len({n for n in drawn if n < 30}) == 10  # no repetition while there are others
+    assert sorted(n for n in drawn if n >= 30) == [30] * 5 + [31] * 5
+    with pytest.raises(ConfigurationError, match="empty replay memory"):
+        ReplayMemory(0).sample(1, np.random.default_rng(0))
+
+
+def test_two_memories_become_one():
+    one, other = ReplayMemory(6 * ITEM, 1), ReplayMemory(6 * ITEM, 2)
+    one.update(numbered(10), ["a"] * 10, "d")
+    other.update(numbered(10, start=100), ["a"] * 5 + ["b"] * 5, "e")
+    one.merge(other)
+    assert one.counts == {("a", "d"): 2, ("a", "e"): 2, ("b", "e"): 2}
+
+
+def test_samples_must_be_alike():
+    memory = ReplayMemory(100)
+    memory.update(numbered(2), ["a", "a"], "d")
+    with pytest.raises(ConfigurationError, match=r"uint8 \(2, 3\); these are float32 \(4,\)"):
+        memory.update(np.zeros((1, 4), np.float32), ["a"], "d")
+    with pytest.raises(ConfigurationError, match="2 samples but 1 labels"):
+        memory.update(numbered(2), ["a"], "d")
+
+
+@pytest.mark.parametrize("budget", [-1, 1.5, True, "8"])
+def test_a_budget_is_a_number_of_bytes(budget):
+    with pytest.raises(ConfigurationError, match="budget of the replay memory"):
+        ReplayMemory(budget)
+
+
+# --- on disk ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def saved(tmp_path):
+    memory = ReplayMemory(9 * ITEM, 3)
+    memory.update(numbered(20), ["a"] * 15 + ["größe"] * 5, "round-1")
+    memory.update(numbered(9, start=50), ["a"] * 9, "round-2")
+    path = tmp_path / "m.memory.npz"
+    memory.save(path)
+    return memory, path
+
+
+def test_a_memory_comes_back_and_goes_on_as_if_it_had_stayed(saved):
+    memory, path = saved
+    loaded = ReplayMemory.load(path, 9 * ITEM, 3)
+    assert kept(loaded) == kept(memory)
+    assert loaded.domains == memory.domains
+    for each in (memory, loaded):
+        each.update(numbered(30, start=100), ["a"] * 30, "round-2")
+    assert kept(loaded) == kept(memory)
+
+
+def test_a_smaller_budget_takes_effect_on_loading(saved):
+    _, path = saved
+    loaded = ReplayMemory.load(path, 4 * ITEM)
+    assert loaded.nbytes == 4 * ITEM
+
+
+def test_an_empty_memory_can_be_saved(tmp_path):
+    memory = ReplayMemory(0)
+    memory.save(tmp_path / "empty.npz")
+    assert len(ReplayMemory.load(tmp_path / "empty.npz", 100)) == 0
+    memory.update(np.zeros((3, 4), np.float32), ["a"] * 3, "d")
+    memory.save(tmp_path / "full.npz")
+    loaded = ReplayMemory.load(tmp_path / "full.npz", 100)
+    loaded.update(np.zeros((3, 4), np.float32), ["b"] * 3, "d")
+    assert loaded.counts == {("a", "d"): 0, ("b", "d"): 3}
+
+
+def damaged(path, kind):
+    content = path.read_bytes()
+    if kind == "missing":
+        path.unlink()
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "truncated":
+        path.write_bytes(content[: len(content) // 2])
+    elif kind == "no npz":
+        path.write_bytes(b"hello")
+    else:
+        with np.load(path) as archive:
+            arrays = dict(archive)
+        if kind == "other bytes":
+            arrays["items"] = arrays["items"] + 1
+        elif kind == "another array missing":
+            del arrays["ranks"]
+        elif kind == "version":
+            arrays["version"] = np.array(99)
+        elif kind == "pickle":
+            arrays["labels"] = arrays["labels"].astype(object)
+        elif kind == "foreign":
+            arrays = {"weights": np.zeros(3)}
+        np.savez(path, **arrays)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "missing",
+        "empty",
+        "truncated",
+        "no npz",
+        "other bytes",
+        "another array missing",
+        "version",
+        "pickle",
+        "foreign",
+    ],
+)
+def test_a_broken_memory_is_refused_with_its_name(kind, saved):
+    _, path = saved
+    damaged(path, kind)
+    with pytest.raises(ModelFileError, match=r"m\.memory\.npz"):
+        ReplayMemory.load(path, 100)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10**9), st.integers(1, 255))
+def test_a_flipped_byte_is_noticed_or_does_no_harm(tmp_path_factory, position, change):
+    memory = ReplayMemory(3 * ITEM)
+    memory.update(numbered(3), ["a", "b", "c"], "d")
+    path = tmp_path_factory.mktemp("memory") / "m.npz"
+    memory.save(path)
+    content = bytearray(path.read_bytes())
+    content[position % len(content)] ^= change
+    path.write_bytes(content)
+    try:
+        loaded = ReplayMemory.load(path, 3 * ITEM)
+    except ModelFileError:
+        return
+    assert kept(loaded) == kept(memory)
