@@ -19,14 +19,16 @@ import functools
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
-from types import ModuleType
-from typing import Any, Literal, NamedTuple
+
+TYPE_CHECKING = False  # Type checkers take it for true; `typing` itself would double our cost.
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from types import ModuleType
+    from typing import Any, Literal
 
 __all__ = [
-    "Device",
     "choose_device",
     "create_backend",
     "holds_library",
@@ -46,14 +48,6 @@ PARTS = frozenset(
     for part in ("algorithms", "backend", "common", "core", "datasources", "service")
 )
 """What KubeEdge's library has directly below `sedna`."""
-
-
-class Device(NamedTuple):
-    """The device a job asks for, in the words of a backend's constructor."""
-
-    use_cuda: bool
-    use_npu: bool
-    device_category: str
 
 
 def register() -> None:
@@ -123,12 +117,14 @@ def selected_backend(config: object, *, default: str = "UNKNOWN") -> str:
     return str(asked).upper()
 
 
-def choose_device(config: object = None, environment: Mapping[str, str] | None = None) -> Device:
-    """Read off the device from ``DEVICE_CATEGORY`` and ``CUDA_VISIBLE_DEVICES``.
+def choose_device(
+    config: object = None, environment: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Read off the device, as keywords of a backend, from the environment.
 
-    A category in the environment is an explicit wish and decides, except that an empty
-    ``CUDA_VISIBLE_DEVICES`` (or ``-1``) hides every GPU. Without one, a GPU that is visible is
-    used. The environment is left as it is.
+    ``DEVICE_CATEGORY`` is an explicit wish and decides, except that an empty
+    ``CUDA_VISIBLE_DEVICES`` (or ``-1``) hides every GPU. Without a category, a GPU that is visible
+    is used. The environment is left as it is.
     """
     env = os.environ if environment is None else environment
     visible = env.get("CUDA_VISIBLE_DEVICES")
@@ -139,7 +135,11 @@ def choose_device(config: object = None, environment: Mapping[str, str] | None =
         category = "GPU" if visible is not None and not hidden else configured
     if category == "GPU" and hidden:
         category = "CPU"
-    return Device(category == "GPU", category in ("NPU", "ASCEND"), category)
+    return {
+        "use_cuda": category == "GPU",
+        "use_npu": category in ("NPU", "ASCEND"),
+        "device_category": category,
+    }
 
 
 def create_backend(target: str, estimator: object, config: Any) -> Any:
@@ -149,7 +149,7 @@ def create_backend(target: str, estimator: object, config: Any) -> Any:
         model_save_path=getattr(config, "base_model_url", None) or config.model_url,
         model_name=config.model_name,
         model_save_url=config.model_url,
-        **choose_device(config)._asdict(),
+        **choose_device(config),
     )
 
 
