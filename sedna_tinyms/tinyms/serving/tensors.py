@@ -1,0 +1,95 @@
+"""Arrays in requests: nothing is allocated before its announced shape is known to be right."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sedna_tinyms.tinyms.serving.refusal import Refusal
+
+__all__ = ["MOST_ROWS", "check_shape", "finite", "parse_json", "parse_numbers"]
+
+MOST_ROWS = 64
+"""Inputs in one request."""
+
+
+def parse_json(content: bytes | str, what: str = "the body") -> Any:
+    """Parse JSON; NaN and infinity, which it has no words for, are refused.
+
+    Raises
+    ------
+    Refusal
+        400 if it is not JSON.
+    """
+    try:
+        return json.loads(content, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise Refusal(400, f"{what} is not JSON: {error}") from None
+
+
+def check_shape(shape: object, expected: tuple[int, ...]) -> tuple[int, ...]:
+    """Return `shape` if it is `expected`, where -1 stands for 1 to `MOST_ROWS`.
+
+    Raises
+    ------
+    Refusal
+        400 otherwise.
+    """
+    if (
+        not isinstance(shape, list)
+        or len(shape) != len(expected)
+        or not all(isinstance(n, int) and not isinstance(n, bool) for n in shape)
+        or not all(map(_is_allowed, shape, expected))
+    ):
+        wanted = str(list(expected)).replace("-1", f"1 to {MOST_ROWS}")
+        raise Refusal(400, f"the shape is {shape!r:.80}; it must be {wanted}")
+    return tuple(shape)
+
+
+def _is_allowed(size: int, expected: int) -> bool:
+    return 1 <= size <= MOST_ROWS if expected == -1 else size == expected
+
+
+def parse_numbers(data: object, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return numbers, flat or nested as `shape` says, as an array of that shape.
+
+    Raises
+    ------
+    Refusal
+        400 if there are more or fewer, they are nested otherwise, or something is no number.
+    """
+    try:
+        array = np.asarray(data)
+    except (ValueError, OverflowError, RecursionError):
+        raise Refusal(400, f"data is nested unevenly; its shape must be {list(shape)}") from None
+    if array.dtype.kind not in "iuf":
+        raise Refusal(400, "data must hold numbers and nothing else")
+    count = int(np.prod(shape))
+    if array.shape not in (shape, (count,)):
+        raise Refusal(
+            400,
+            f"data has the shape {list(array.shape)}; it must be {list(shape)}, "
+            f"or flat with {count} numbers",
+        )
+    with np.errstate(over="ignore"):
+        return finite(array.astype(np.float32).reshape(shape), "data")
+
+
+def finite(array: NDArray[np.float32], what: str) -> NDArray[np.float32]:
+    """Return `array` if every number in it is one.
+
+    Raises
+    ------
+    Refusal
+        400 if it holds NaN or infinity.
+    """
+    if not np.isfinite(array).all():
+        raise Refusal(400, f"{what} holds NaN, or numbers beyond the range of float32")
+    return array
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")
