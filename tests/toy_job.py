@@ -110,6 +110,7 @@ lines = pathlib.Path(os.environ["TRAIN_DATASET_URL"]).read_text().splitlines()
 remember(kind="train", lines=lines, base=pathlib.Path(os.environ["BASE_MODEL_URL"]).read_text())
 what = todo.get("train")
 act(what)
+memory = bytearray(todo.get("bytes", 0))
 directory.mkdir(parents=True)
 model = directory / "model.ckpt"
 model.write_text(str(todo.get("accuracy", 0.5)))

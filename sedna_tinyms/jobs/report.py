@@ -25,9 +25,9 @@ class StageRecord:
         Wall time: of the worker for train and eval, from the first copy to the worker's answer
         for deploy.
     peak_bytes : int or None
-        The worker's peak memory; None where no worker ended with the stage.
+        The worker's peak memory (see `WorkerExit`); None where no worker ended with the stage.
     exit_code : int or None
-        Likewise.
+        The worker's; None likewise.
     """
 
     seconds: float

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import secrets
 import signal
 import string
@@ -50,14 +51,14 @@ class WorkerExit:
         The exit code; ``-n`` if signal `n` ended it.
     seconds : float
         Wall time from start to end.
-    peak_bytes : int
-        Resident memory of its largest process at its largest. Linux starts this count at the
-        runner's own size, some 50 MB, so a smaller worker shows that.
+    peak_bytes : int or None
+        Resident memory of its largest process at its largest. None if that was less than this
+        process's own: Linux starts the count of a child there.
     """
 
     code: int
     seconds: float
-    peak_bytes: int
+    peak_bytes: int | None
 
     def __str__(self) -> str:
         if self.code >= 0:
@@ -145,6 +146,7 @@ class Worker:
                     env=dict(environment),
                     start_new_session=True,
                 )
+            self._count_starts_at = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         except OSError as error:
             raise WorkerError(f"the {kind} worker cannot be started: {error}") from error
         self._watcher = Thread(target=self._watch, name=f"watch {name}", daemon=True)
@@ -203,5 +205,10 @@ class Worker:
             os.killpg(self.pid, signal.SIGKILL)
             _, status, usage = os.wait4(self.pid, 0)
             code = self._process.returncode = os.waitstatus_to_exitcode(status)
-            self.exit = WorkerExit(code, time.monotonic() - self._started, usage.ru_maxrss * 1024)
+            measured = usage.ru_maxrss > self._count_starts_at
+            self.exit = WorkerExit(
+                code,
+                time.monotonic() - self._started,
+                usage.ru_maxrss * 1024 if measured else None,
+            )
         self._on_exit(self)

@@ -1,5 +1,6 @@
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -127,14 +128,15 @@ def test_workers_find_sednas_variables_and_run_where_the_yaml_lies(toy_job, play
 
 
 def test_the_report_holds_what_each_round_cost_and_brought(toy_job, play):
-    play({1: {"accuracy": 0.7}, 2: {"train": "crash"}})
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + (20 << 20)
+    play({1: {"accuracy": 0.7, "bytes": size}, 2: {"train": "crash"}})
     report = json.loads((toy_job.output / "report.json").read_text())
     first, second = report["rounds"]
     assert (first["outcome"], first["train_samples"], first["eval_samples"]) == ("deployed", 8, 2)
     assert (first["new"], first["old"]) == ({"accuracy": [0.7]}, {"accuracy": [0.2]})
     assert set(first["stages"]) == {"train", "eval", "deploy"}
     assert first["stages"]["train"]["seconds"] > 0
-    assert first["stages"]["train"]["peak_bytes"] > 1 << 20
+    assert first["stages"]["train"]["peak_bytes"] > size
     assert first["stages"]["eval"]["exit_code"] == 0
     assert set(second["stages"]) == {"train"}
     assert second["stages"]["train"]["exit_code"] == 3
@@ -142,7 +144,7 @@ def test_the_report_holds_what_each_round_cost_and_brought(toy_job, play):
     assert first["started"] < first["finished"] < second["started"]
     # The inference worker: before round 1, and again with its model.
     assert [each["round"] for each in report["inference"]] == [0, 1]
-    assert all(each["peak_bytes"] > 1 << 20 for each in report["inference"])
+    assert all(each["seconds"] > 0 for each in report["inference"])
 
 
 def test_each_worker_has_its_log(toy_job, play):

@@ -1,5 +1,6 @@
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -60,9 +61,17 @@ def test_the_end_is_recorded_and_told_once(start):
 
 
 def test_peak_memory_is_that_of_the_process(start):
-    worker = start("b = bytearray(150 << 20)")
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    size = own + (50 << 20)
+    worker = start(f"b = bytearray({size})")
     worker.ended.get(timeout=10)
-    assert 150 << 20 < worker.exit.peak_bytes < 250 << 20
+    assert size < worker.exit.peak_bytes < size + (50 << 20)
+
+
+def test_peak_memory_below_this_processs_own_is_not_known(start):
+    worker = start("pass")
+    worker.ended.get(timeout=10)
+    assert worker.exit.peak_bytes is None
 
 
 def test_the_environment_is_the_one_given_and_nothing_more(start, monkeypatch):
