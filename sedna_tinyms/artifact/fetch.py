@@ -260,12 +260,17 @@ class _Pace:
 
 
 class _SecureRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows a redirection only to where `fetch` would have gone itself."""
+    """Follows a redirection only to where `fetch` would have gone itself, and never out of https.
+
+    A server elsewhere thus cannot have this machine's own services asked either.
+    """
 
     def redirect_request(
         self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
         _refuse_insecure(newurl)
+        if req.type == "https" and urlsplit(newurl).scheme != "https":
+            raise DownloadError(f"it redirects from https to {newurl}, which is refused")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

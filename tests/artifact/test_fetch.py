@@ -5,7 +5,9 @@ import multiprocessing
 import shutil
 import ssl
 import subprocess
+import time
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 from local_server import serving
@@ -94,6 +96,26 @@ def test_a_hung_server_is_left_after_the_timeout_and_the_part_is_kept(site, tmp_
     assert BODY.startswith(kept)
 
 
+def test_a_killed_download_is_taken_up_again(site, tmp_path):
+    site.hang_after = 300_000
+    target = tmp_path / "file.bin"
+    context = multiprocessing.get_context("spawn")
+    child = context.Process(target=get, args=(SimpleNamespace(url=site.url), target))
+    child.start()
+    deadline = time.monotonic() + 30
+    while not (part_of(target).exists() and part_of(target).stat().st_size):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    child.kill()
+    child.join(10)
+    assert not target.exists()
+    kept = part_of(target).stat().st_size
+    site.hang_after = None
+    get(site, target)
+    assert target.read_bytes() == BODY
+    assert site.asked("file.bin") == [None, f"bytes={kept}-"]
+
+
 def test_the_next_address_is_asked_when_one_fails(site, tmp_path):
     with serving({"file.bin": b"wrong"}) as bad:
         bad.status["gone.bin"] = 503
@@ -176,6 +198,9 @@ def test_https_needs_a_certificate_that_this_machine_trusts(certificate, tmp_pat
             get(site, tmp_path / "file.bin")
         monkeypatch.setenv("SSL_CERT_FILE", str(pem))
         get(site, tmp_path / "file.bin")
+        site.redirect["home"] = "http://localhost:1/file.bin"
+        with pytest.raises(DownloadError, match="redirects from https"):
+            get(site, tmp_path / "other.bin", name="home")
     assert (tmp_path / "file.bin").read_bytes() == BODY
 
 
