@@ -23,6 +23,21 @@ from mindspore.dataset.vision import *  # noqa: F403
 from mindspore.dataset.vision import HWC2CHW, Decode
 from mindspore.dataset.vision import RandomHorizontalFlip as PILRandomHorizontalFlip
 
+from sedna_tinyms.tinyms.vision.anchors import ssd_bboxes_encode, ssd_bboxes_filter
+from sedna_tinyms.tinyms.vision.classification import (
+    Cifar10Transform,
+    MnistTransform,
+    cifar10_transform,
+    mnist_transform,
+)
+from sedna_tinyms.tinyms.vision.cyclegan import CycleGanDatasetTransform, cyclegan_transform
+from sedna_tinyms.tinyms.vision.detection import (
+    ShanshuiTransform,
+    VOCTransform,
+    shanshui_tranform,
+    shanshui_transform,
+    voc_transform,
+)
 from sedna_tinyms.tinyms.vision.loading import load_images
 from sedna_tinyms.tinyms.vision.pictures import Picture, as_rgb
 from sedna_tinyms.tinyms.vision.transforms import (
@@ -30,32 +45,47 @@ from sedna_tinyms.tinyms.vision.transforms import (
     imagefolder_transform,
     postprocess,
 )
+from sedna_tinyms.tinyms.vision.viewer import ImageViewer
 
 decode = Decode()
 hwc2chw = HWC2CHW()
 
 __all__ = [
+    "Cifar10Transform",
     "Compose",
     "Concatenate",
+    "CycleGanDatasetTransform",
     "Duplicate",
     "Fill",
     "ImageFolderTransform",
+    "ImageViewer",
     "Mask",
+    "MnistTransform",
     "OneHot",
     "PILRandomHorizontalFlip",
     "PadEnd",
     "Picture",
     "RandomApply",
     "RandomChoice",
+    "ShanshuiTransform",
     "Slice",
     "TypeCast",
     "Unique",
+    "VOCTransform",
     "as_rgb",
+    "cifar10_transform",
+    "cyclegan_transform",
     "decode",
     "hwc2chw",
     "imagefolder_transform",
     "load_images",
+    "mnist_transform",
     "postprocess",
+    "shanshui_tranform",
+    "shanshui_transform",
+    "ssd_bboxes_encode",
+    "ssd_bboxes_filter",
+    "voc_transform",
 ]
 __all__ += [name for name in dir(_vision) if name[0].isupper()]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,24 +11,15 @@ from mindspore.dataset import ImageFolderDataset, transforms, vision
 from numpy.typing import NDArray
 from PIL import Image
 
-from sedna_tinyms.errors import ConfigurationError, DatasetError, did_you_mean
+from sedna_tinyms.errors import ConfigurationError, did_you_mean
+from sedna_tinyms.tinyms.vision.labels import MUSHROOMS
 from sedna_tinyms.tinyms.vision.pictures import as_rgb
+from sedna_tinyms.tinyms.vision.pipeline import batched, clamped_workers, require_dataset
 
 __all__ = ["ImageFolderTransform", "imagefolder_transform", "postprocess"]
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
-MUSHROOMS = (
-    "Agaricus",
-    "Amanita",
-    "Boletus",
-    "Cortinarius",
-    "Entoloma",
-    "Hygrocybe",
-    "Lactarius",
-    "Russula",
-    "Suillus",
-)
 STRATEGIES = {"TOP1_CLASS": 1, "TOP3_CLASS": 3, "TOP5_CLASS": 5}
 
 
@@ -39,7 +29,7 @@ class ImageFolderTransform:
     Parameters
     ----------
     labels : sequence of str, optional
-        Class names for `postprocess`; TinyMS's nine mushroom genera by default.
+        Class names for `postprocess`; TinyMS's nine mushrooms by default.
     size : int
         Height and width of the result. The picture is first resized to ``size * 256 / 224``.
     mean, std : sequence of float
@@ -149,23 +139,13 @@ class ImageFolderTransform:
         DatasetError
             If it has fewer pictures than one batch takes.
         """
-        if not isinstance(image_dataset, ImageFolderDataset):
-            raise TypeError(
-                f"apply_ds takes an ImageFolderDataset, not {type(image_dataset).__name__}"
-            )
-        pictures = image_dataset.get_dataset_size()
-        if pictures < batch_size:
-            raise DatasetError(
-                f"the image folder has {pictures} pictures, fewer than one batch of {batch_size}: "
-                "make batch_size smaller"
-            )
-        cores = len(os.sched_getaffinity(0))
-        workers = min(num_parallel_workers or cores, cores)
+        require_dataset(image_dataset, (ImageFolderDataset,), ("image", "label"))
+        workers = clamped_workers(num_parallel_workers)
         operations = self._random_operations() if is_training else self._fixed_operations()
         operations += [vision.Normalize(self.mean, self.std), vision.HWC2CHW()]
         dataset = image_dataset.map(transforms.TypeCast(dtype.int32), "label")
         dataset = dataset.map(operations, "image", num_parallel_workers=workers)
-        return dataset.batch(batch_size, drop_remainder=True).repeat(repeat_size)
+        return batched(dataset, batch_size, repeat_size)
 
     def _random_operations(self) -> list[Any]:
         crop = vision.RandomCropDecodeResize(self.size, scale=(0.08, 1.0), ratio=(0.75, 1.333))

@@ -1,0 +1,103 @@
+"""What the transforms share: a chain of operations on one picture, and batches of a dataset."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from sedna_tinyms.errors import DatasetError
+from sedna_tinyms.tinyms.vision.pictures import as_rgb
+
+__all__ = ["batched", "clamped_workers", "require_dataset", "transformed"]
+
+logger = logging.getLogger(__name__)
+
+
+def transformed(
+    img: Image.Image | NDArray[Any], operations: Sequence[Callable[[Any], Any]]
+) -> NDArray[np.float32]:
+    """Return a picture after a chain of operations on its RGB array.
+
+    MindSpore resizes Pillow images by other rules than arrays, hence always an array.
+
+    Raises
+    ------
+    DatasetError
+        If it is no usable picture.
+    TypeError
+        If it is neither a PIL.Image nor an array.
+    """
+    if not isinstance(img, Image.Image | np.ndarray):
+        raise TypeError(f"a picture is a PIL.Image or a numpy array, not {type(img).__name__}")
+    pixels = as_rgb(img)
+    for operation in operations:
+        pixels = operation(pixels)
+    return np.ascontiguousarray(pixels, np.float32)
+
+
+def clamped_workers(requested: int | None) -> int:
+    """Return how many threads to use: as requested, but never more than there are cores.
+
+    MindSpore refuses more.
+    """
+    cores = len(os.sched_getaffinity(0))
+    if requested is not None and requested > cores:
+        logger.warning(
+            "num_parallel_workers is %d, this process may use %d cores: %d it is",
+            requested,
+            cores,
+            cores,
+        )
+    return min(requested or cores, cores)
+
+
+def require_dataset(dataset: Any, kinds: tuple[type[Any], ...], columns: Sequence[str]) -> None:
+    """Raise TypeError unless `dataset` is of one of the kinds and has the columns."""
+    if not isinstance(dataset, kinds):
+        raise TypeError(
+            f"apply_ds takes a {' or '.join(kind.__name__ for kind in kinds)}, "
+            f"not {type(dataset).__name__}"
+        )
+    found = dataset.get_col_names()
+    if not set(columns) <= set(found):
+        raise TypeError(
+            f"apply_ds needs the columns {', '.join(columns)}; the dataset has {', '.join(found)}"
+        )
+
+
+def batched(
+    dataset: Any, batch_size: int, repeat_size: int, padding: dict[str, Any] | None = None
+) -> Any:
+    """Return batches of a dataset, without a last one that is not full, repeated.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Single samples.
+    batch_size, repeat_size : int
+        Samples in a batch, and how often the dataset repeats.
+    padding : dict, optional
+        For columns of varying length: the shape and value to fill up with, by name.
+
+    Raises
+    ------
+    DatasetError
+        If there are fewer samples than one batch takes.
+    """
+    samples = dataset.get_dataset_size()
+    if samples < batch_size:
+        raise DatasetError(
+            f"the dataset has {samples} samples, fewer than one batch of {batch_size}: "
+            "make batch_size smaller"
+        )
+    if padding:
+        batches = dataset.padded_batch(batch_size, drop_remainder=True, pad_info=padding)
+    else:
+        batches = dataset.batch(batch_size, drop_remainder=True)
+    return batches.repeat(repeat_size)
