@@ -7,23 +7,21 @@ from there (Range), and the target's name is taken only after the check has pass
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import http.client
-import os
 import ssl
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from sedna_tinyms.errors import DownloadError, Problems, StorageError
 
-__all__ = ["check_sha256", "exclusively", "fetch"]
+__all__ = ["check_sha256", "fetch"]
 
 Check = Callable[[Path], None]
 ShowBytes = Callable[[int, int | None], None]
@@ -76,6 +74,7 @@ def fetch(
         If it cannot be written.
     """
     part = target.with_name(f"{target.name}.part")
+    download = _Download(part, check, most_bytes, show, timeout)
     problems = Problems()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +82,7 @@ def fetch(
             return
         for url in urls:
             try:
-                _fetch_from(url, part, check, most_bytes, show, timeout)
+                download.bring(url)
             except DownloadError as error:
                 problems.add(f"{url}: {error}")
             else:
@@ -108,50 +107,76 @@ def check_sha256(content: Path | Iterable[bytes], sha256: str) -> None:
         )
 
 
-@contextmanager
-def exclusively(path: Path) -> Iterator[None]:
-    """Wait until no other process is inside this block for the same lock file.
+@dataclass(frozen=True)
+class _Download:
+    """What `fetch` was asked for, but for the addresses."""
 
-    The file is created with its directory, and deleted in the end. Whoever is inside may delete
-    the directory as well.
-    """
-    try:
-        lock = _lock(path)
-    except OSError as error:
-        raise StorageError(f"cannot create the lock file {path}: {error}") from error
-    with lock:
+    part: Path
+    check: Check
+    most_bytes: int
+    show: ShowBytes | None
+    timeout: float
+
+    def bring(self, url: str) -> None:
+        """Make `part` the right file, with what one server has."""
+        _refuse_insecure(url)
+        resumed = self.part.exists()
+        self._receive_all(url)
         try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+            self.check(self.part)
+        except DownloadError:
+            self.part.unlink(missing_ok=True)
+            if not resumed:
+                raise
+            # What an earlier call left may be of another file: once more, from the first byte.
+            self.bring(url)
 
+    def _receive_all(self, url: str) -> None:
+        """Connect again for as long as that brings the end nearer."""
+        most_so_far = _size(self.part)
+        for connection in range(1, CONNECTIONS + 1):
+            try:
+                self._receive(url)
+            except _BrokenOffError as error:
+                if _size(self.part) <= most_so_far or connection == CONNECTIONS:
+                    raise DownloadError(str(error)) from error
+                most_so_far = _size(self.part)
+            else:
+                return
 
-def _lock(path: Path) -> IO[bytes]:
-    while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError), ExitStack() as undo:
-            lock = undo.enter_context(path.open("ab"))
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            # Whoever had the lock has deleted the file, and another one may have taken its place.
-            if os.path.samestat(os.fstat(lock.fileno()), path.stat()):
-                undo.pop_all()
-                return lock
+    def _receive(self, url: str) -> None:
+        """Connect once; append what comes to `part`, or start it anew if the server does."""
+        have = _size(self.part)
+        response = _connect(url, have, self.timeout)
+        if response is None:
+            return
+        with response:
+            if not _continues(response, have):
+                have = 0
+            length = str(response.headers.get("Content-Length", ""))
+            total = have + int(length) if length.isdigit() else None
+            if total is not None and total > self.most_bytes:
+                raise DownloadError(
+                    f"the server would send {total} bytes; at most {self.most_bytes} are taken"
+                )
+            have = self._write(response, have, total)
+        if total is not None and have < total:
+            raise _BrokenOffError(f"the server promised {total} bytes and sent {have}")
 
-
-def _fetch_from(
-    url: str, part: Path, check: Check, most_bytes: int, show: ShowBytes | None, timeout: float
-) -> None:
-    _refuse_insecure(url)
-    resumed = part.exists()
-    _receive_all(url, part, most_bytes, show, timeout)
-    try:
-        check(part)
-    except DownloadError:
-        part.unlink(missing_ok=True)
-        if not resumed:
-            raise
-        # What an earlier call left may have been of another file: once more, from the first byte.
-        _fetch_from(url, part, check, most_bytes, show, timeout)
+    def _write(self, response: Any, have: int, total: int | None) -> int:
+        """Write what comes after the first `have` bytes; return how many there are then."""
+        pace = _Pace(self.timeout)
+        with self.part.open("ab" if have else "wb") as file:
+            while chunk := _next_chunk(response, have):
+                have += len(chunk)
+                if have > self.most_bytes:
+                    self.part.unlink()
+                    raise DownloadError(f"the server sends more than {self.most_bytes} bytes")
+                file.write(chunk)
+                pace.note(len(chunk))
+                if self.show:
+                    self.show(have, total)
+        return have
 
 
 def _passes(check: Check, path: Path) -> bool:
@@ -160,52 +185,6 @@ def _passes(check: Check, path: Path) -> bool:
     except DownloadError:
         return False
     return True
-
-
-def _receive_all(
-    url: str, part: Path, most_bytes: int, show: ShowBytes | None, timeout: float
-) -> None:
-    """Download into `part`, connecting again for as long as that brings the end nearer."""
-    most_so_far = _size(part)
-    for connection in range(1, CONNECTIONS + 1):
-        try:
-            _receive(url, part, most_bytes, show, timeout)
-        except _BrokenOffError as error:
-            if _size(part) <= most_so_far or connection == CONNECTIONS:
-                raise DownloadError(str(error)) from error
-            most_so_far = _size(part)
-        else:
-            return
-
-
-def _receive(url: str, part: Path, most_bytes: int, show: ShowBytes | None, timeout: float) -> None:
-    """Connect once, and append what comes to `part`, or start it anew if the server does."""
-    have = _size(part)
-    response = _connect(url, have, timeout)
-    if response is None:
-        return
-    with response:
-        if not _continues(response, have):
-            have = 0
-        length = str(response.headers.get("Content-Length", ""))
-        total = have + int(length) if length.isdigit() else None
-        if total is not None and total > most_bytes:
-            raise DownloadError(
-                f"the server would send {total} bytes; at most {most_bytes} are taken"
-            )
-        pace = _Pace(timeout)
-        with part.open("ab" if have else "wb") as file:
-            while chunk := _next_chunk(response, have):
-                have += len(chunk)
-                if have > most_bytes:
-                    part.unlink()
-                    raise DownloadError(f"the server sends more than {most_bytes} bytes")
-                file.write(chunk)
-                pace.note(len(chunk))
-                if show:
-                    show(have, total)
-    if total is not None and have < total:
-        raise _BrokenOffError(f"the server promised {total} bytes and sent {have}")
 
 
 def _connect(url: str, have: int, timeout: float) -> Any:

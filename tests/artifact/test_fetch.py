@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from local_server import serving
 
-from sedna_tinyms.artifact.fetch import check_sha256, exclusively, fetch
+from sedna_tinyms.artifact.fetch import check_sha256, fetch
 from sedna_tinyms.errors import DownloadError, StorageError
 
 BODY = bytes(range(256)) * 4000  # 1 MB: several chunks
@@ -209,23 +209,3 @@ def test_the_tls_settings_of_the_process_are_left_alone(site, tmp_path):
     get(site, tmp_path / "file.bin")
     assert ssl._create_default_https_context is before
     assert ssl.create_default_context().verify_mode is ssl.CERT_REQUIRED
-
-
-def _count_up(lock, counter):
-    for _ in range(50):
-        with exclusively(lock):
-            counter.write_text(str(int(counter.read_text()) + 1))
-
-
-def test_only_one_process_at_a_time_is_inside(tmp_path):
-    counter = tmp_path / "counter"
-    counter.write_text("0")
-    context = multiprocessing.get_context("spawn")
-    processes = [
-        context.Process(target=_count_up, args=(tmp_path / "lock", counter)) for _ in range(2)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(60)
-    assert counter.read_text() == "100"

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sedna_tinyms.artifact.fetch import exclusively, fetch
+from sedna_tinyms.artifact.fetch import fetch
+from sedna_tinyms.artifact.lock import exclusively
 from sedna_tinyms.errors import (
     ConfigurationError,
     DatasetError,

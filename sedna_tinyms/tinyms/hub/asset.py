@@ -17,7 +17,8 @@ from typing import Any
 
 import yaml
 
-from sedna_tinyms.artifact.fetch import check_sha256, exclusively, fetch
+from sedna_tinyms.artifact.fetch import check_sha256, fetch
+from sedna_tinyms.artifact.lock import exclusively
 from sedna_tinyms.errors import ConfigurationError, DownloadError, Problems, did_you_mean
 from sedna_tinyms.tinyms.hub.uid import Uid
 
