@@ -8,7 +8,8 @@ from sedna_tinyms.testing.backend_checks import BACKEND_CHECKS, BackendCase, che
 from sedna_tinyms.testing.controller import Controller, Posted
 from sedna_tinyms.testing.estimator import OneNumber
 from sedna_tinyms.testing.library import Library, libraries
-from sedna_tinyms.testing.library_checks import LIBRARY_CHECKS, TINYMS_CHECKS
+from sedna_tinyms.testing.library_checks import LIBRARY_CHECKS
+from sedna_tinyms.testing.tinyms_checks import TINYMS_CHECKS
 
 __all__ = [
     "BACKEND_CHECKS",

@@ -20,7 +20,7 @@ from typing import Any
 from sedna_tinyms import plugin
 from sedna_tinyms.errors import WorkerLibraryError
 
-__all__ = ["SEDNA_LIB", "Library", "libraries"]
+__all__ = ["JOB", "LIMIT_SECONDS", "SEDNA_LIB", "Library", "libraries", "report"]
 
 SEDNA_LIB = "SEDNA_LIB"
 """The variable that names the ``lib`` directory of a KubeEdge Sedna checkout."""
@@ -28,6 +28,9 @@ SEDNA_LIB = "SEDNA_LIB"
 LIMIT_SECONDS = 120
 KEPT = ("HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "VIRTUAL_ENV")
 """What a worker inherits; anything that Sedna reads comes from the check alone."""
+
+JOB = {"NAMESPACE": "default", "JOB_NAME": "parts", "BACKEND_TYPE": "GENERIC"}
+"""The checks' job, on a backend that no library knows: the estimator is called as it is."""
 
 PROLOGUE = "from sedna_tinyms.testing import OneNumber\nfacts = {}\n"
 EPILOGUE = "\nimport json, pathlib\npathlib.Path('facts.json').write_text(json.dumps(facts))\n"
@@ -134,4 +137,20 @@ def libraries(environment: Mapping[str, str] | None = None) -> tuple[list[Librar
     return [embedded], (
         f"KubeEdge's library was not tested: it is not importable, and {SEDNA_LIB} is not set to "
         "the `lib` directory of a checkout of github.com/kubeedge/sedna"
+    )
+
+
+def report(worker: str, kind: str, results: list[dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+    """Build what a LocalController is to receive: the path, and the whole body."""
+    return (
+        f"/sedna/workers/{worker}/info",
+        {
+            "name": worker,
+            "namespace": "default",
+            "ownerName": "parts",
+            "ownerKind": "incrementallearningjob",
+            "kind": kind,
+            "status": "completed",
+            "results": results,
+        },
     )

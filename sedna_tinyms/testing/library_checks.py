@@ -14,20 +14,14 @@ directory, and raises AssertionError if the fact is none. With pytest::
 from __future__ import annotations
 
 import json
-import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from sedna_tinyms.artifact.files import write_json
 from sedna_tinyms.testing.controller import Controller
-from sedna_tinyms.testing.library import LIMIT_SECONDS, Library
+from sedna_tinyms.testing.hot_update import play_hot_update
+from sedna_tinyms.testing.library import JOB, Library, report
 
-__all__ = ["LIBRARY_CHECKS", "TINYMS_CHECKS"]
-
-JOB = {"NAMESPACE": "default", "JOB_NAME": "parts", "BACKEND_TYPE": "GENERIC"}
-"""A backend that no library knows: the estimator is then called as it is."""
+__all__ = ["LIBRARY_CHECKS"]
 
 
 def check_imports(library: Library, directory: Path) -> None:
@@ -128,7 +122,7 @@ def check_train(library: Library, directory: Path) -> None:
         "backend": True,
     }
     results = [{"format": "ckpt", "url": "/out/train/1/model.ckpt", "metrics": {"loss": [0.25]}}]
-    assert controller.reports == [_report("train-worker-abc", "train", results)]
+    assert controller.reports == [report("train-worker-abc", "train", results)]
 
 
 def check_default_model_name(library: Library, directory: Path) -> None:
@@ -178,7 +172,7 @@ def check_evaluate(library: Library, directory: Path) -> None:
     assert facts["calls"] == [
         ["evaluate", {"data": [1, 2], "model_path": url, "batch_size": 2}] for url in (new, old)
     ]
-    assert controller.reports == [_report("eval-worker-abc", "eval", results)]
+    assert controller.reports == [report("eval-worker-abc", "eval", results)]
 
 
 def check_evaluate_single_model(library: Library, directory: Path) -> None:
@@ -398,7 +392,7 @@ def check_files(library: Library, directory: Path) -> None:
 def check_hot_update(library: Library, directory: Path) -> None:
     """A newly announced model takes over, a broken one does not, and both are reported."""
     with Controller() as controller:
-        _check_hot_update(
+        play_hot_update(
             library,
             directory,
             controller,
@@ -415,116 +409,6 @@ def check_hot_update(library: Library, directory: Path) -> None:
             models={"deployed": "0.2", "better": "0.9", "broken": "half a mod"},
             seen={"deployed": "0.2", "better": "0.9"},
             BACKEND_TYPE="GENERIC",
-        )
-
-
-def check_tinyms_backend(library: Library, directory: Path) -> None:
-    """BACKEND_TYPE=TINYMS, in any case, gives `TinyMSBackend`, also at its own import path."""
-    facts = library.run(
-        """
-        import sedna.core.base
-        from sedna.backend import set_backend
-        from sedna.backend.tinyms import TinyMSBackend
-        import sedna_tinyms.backend
-        facts["same"] = TinyMSBackend is sedna_tinyms.backend.TinyMSBackend
-        for select in (set_backend, sedna.core.base.set_backend):
-            backend = select(estimator=OneNumber)
-            facts[str(len(facts))] = [type(backend) is TinyMSBackend, backend.model_save_path,
-                                      backend.default_name, backend.has_load]
-        """,
-        directory,
-        **{**JOB, "BACKEND_TYPE": "TinyMS"},
-        MODEL_URL=directory / "out",
-        MODEL_NAME="m.ckpt",
-    )
-    made = [True, str(directory / "out"), "m.ckpt", False]
-    assert facts == {"same": True, "1": made, "2": made}
-
-
-NETWORK = """
-import mindspore as ms, numpy as np
-from mindspore import nn
-
-ms.set_seed(1)
-x = np.random.default_rng(1).normal(size=(64, 2)).astype(np.float32)
-y = (x[:, 0] > 0).astype(np.int32)
-
-def network():
-    return nn.SequentialCell(nn.Dense(2, 8), nn.ReLU(), nn.Dense(8, 2))
-
-from sedna.core.incremental_learning import IncrementalLearning
-"""
-
-
-def check_tinyms_job(library: Library, directory: Path) -> None:
-    """A network is trained, compared with an older one, and serves, all through MindSpore."""
-    with Controller() as controller:
-        job: dict[str, Any] = {
-            **JOB,
-            "BACKEND_TYPE": "TINYMS",
-            "LC_SERVER": controller.url,
-            "DATA_PATH_PREFIX": directory,
-        }
-        for number, epochs in enumerate((1, 30), 1):
-            library.run(
-                f"{NETWORK}\nIncrementalLearning(network).train("
-                f"train_data=(x, y), epochs={epochs}, learning_rate=0.1, batch_size=16)",
-                directory,
-                **job,
-                MODEL_URL=directory / "out" / "train" / str(number),
-            )
-        old, new = (report.body["results"][0]["url"] for report in controller.wait_for(2))
-        library.run(
-            f"{NETWORK}\nfacts = IncrementalLearning(network).evaluate((x, y))",
-            directory,
-            **job,
-            MODEL_URLS=f"{directory}{new};{directory}{old}",
-        )
-        served = library.run(
-            f"{NETWORK}\njob = IncrementalLearning(network)\n"
-            "facts['right'] = float((job.inference(x)[0].argmax(1) == y).mean())",
-            directory,
-            **job,
-            MODEL_URL=f"{directory}{new}",
-        )
-    results = controller.reports[2].body["results"]
-    assert new == "/out/train/2/model_finetune_tinyms.ckpt"
-    assert [entry["url"] for entry in results] == [new, old]
-    better, worse = (entry["metrics"]["accuracy"] for entry in results)
-    assert better > worse, f"30 epochs reached {better}, 1 epoch {worse}"
-    assert [served["right"]] == better
-
-
-def check_tinyms_hot_update(library: Library, directory: Path) -> None:
-    """`TinyMSBackend` takes a hot update over, under whatever name the library gives the file."""
-    library.run(
-        f"""{NETWORK}
-for bias, name in ((0.0, "deployed"), (1.0, "better")):
-    net = network()
-    net[2].weight.set_data(ms.ops.zeros_like(net[2].weight))
-    net[2].bias.set_data(ms.Tensor([bias, bias], ms.float32))
-    ms.save_checkpoint(net, name + ".ckpt")
-    (__import__("os")).chmod(name + ".ckpt", 0o644)
-""",
-        directory,
-        **JOB,
-    )
-    with Controller() as controller:
-        _check_hot_update(
-            library,
-            directory,
-            controller,
-            NETWORK
-            + """
-import os, pathlib
-job = IncrementalLearning(network)
-while not os.path.exists("stop"):
-    pathlib.Path("seen").write_text(str(float(job.inference(x[:1])[0][0][0])))
-os._exit(0)
-""",
-            models={"broken": "half a mod"},
-            seen={"deployed": "0.0", "better": "1.0"},
-            BACKEND_TYPE="TINYMS",
         )
 
 
@@ -545,87 +429,7 @@ LIBRARY_CHECKS: tuple[Callable[[Library, Path], None], ...] = (
 )
 """For any worker library; no MindSpore is needed."""
 
-TINYMS_CHECKS: tuple[Callable[[Library, Path], None], ...] = (
-    check_tinyms_backend,
-    check_tinyms_job,
-    check_tinyms_hot_update,
-)
-"""That the library and the TINYMS backend work together; these need MindSpore."""
-
 
 def _model(path: Path, value: float) -> str:
     path.write_text(json.dumps(value), encoding="utf-8")
     return str(path)
-
-
-def _report(worker: str, kind: str, results: list[dict[str, Any]]) -> tuple[str, dict[str, Any]]:
-    """Build what a LocalController is to receive: the path, and the whole body."""
-    return (
-        f"/sedna/workers/{worker}/info",
-        {
-            "name": worker,
-            "namespace": "default",
-            "ownerName": "parts",
-            "ownerKind": "incrementallearningjob",
-            "kind": kind,
-            "status": "completed",
-            "results": results,
-        },
-    )
-
-
-def _check_hot_update(
-    library: Library,
-    directory: Path,
-    controller: Controller,
-    worker: str,
-    *,
-    models: dict[str, str],
-    seen: dict[str, str],
-    **variables: object,
-) -> None:
-    """Deploy a better and then a broken model to a worker that writes what it predicts."""
-    for name, content in models.items():
-        (directory / f"{name}.ckpt").write_text(content, encoding="utf-8")
-    config = directory / "model_config.json"
-    with library.start(
-        worker,
-        directory,
-        **JOB | variables,
-        LC_SERVER=controller.url,
-        WORKER_NAME="inferworker-abc",
-        MODEL_URL=directory / "deployed.ckpt",
-        MODEL_HOT_UPDATE="true",
-        MODEL_HOT_UPDATE_CONFIG=config,
-        MODEL_POLL_PERIOD_SECONDS=1,
-    ) as process:
-        _wait_until_seen(directory, seen["deployed"], process)
-        _announce(config, directory / "better.ckpt", "2026-11-20 10:07:17.8 +0000 UTC m=+41.2")
-        controller.wait_for(1)
-        _wait_until_seen(directory, seen["better"], process)
-        _announce(config, directory / "broken.ckpt", "2026-11-20 10:08:17.8 +0000 UTC m=+101.2")
-        controller.wait_for(2)
-        (directory / "seen").unlink(missing_ok=True)
-        _wait_until_seen(directory, seen["better"], process)
-        (directory / "stop").touch()
-        process.communicate(timeout=60)
-    first, second = controller.reports[:2]
-    expected = _report("inferworker-abc", "deploy", [])[1]
-    del expected["results"]
-    assert first.body == expected
-    assert second.body == {**expected, "status": "failed"}
-
-
-def _announce(config: Path, model: Path, version: str) -> None:
-    entry = {"model_path": str(model), "model_update_time": version}
-    write_json(config, {"model_config": entry})
-
-
-def _wait_until_seen(directory: Path, number: str, process: subprocess.Popen[str]) -> None:
-    """Wait until the worker has predicted `number`."""
-    deadline = time.monotonic() + LIMIT_SECONDS
-    seen = directory / "seen"
-    while not seen.exists() or seen.read_text(encoding="utf-8") != number:
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline, f"the worker never predicted {number}"
-        time.sleep(0.02)

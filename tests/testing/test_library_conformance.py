@@ -3,7 +3,13 @@ import importlib.util
 import pytest
 
 from sedna_tinyms.errors import WorkerLibraryError
-from sedna_tinyms.testing import LIBRARY_CHECKS, TINYMS_CHECKS, libraries
+from sedna_tinyms.testing import (
+    LIBRARY_CHECKS,
+    TINYMS_CHECKS,
+    libraries,
+    library_checks,
+    tinyms_checks,
+)
 
 HAS_MINDSPORE = importlib.util.find_spec("mindspore") is not None
 
@@ -26,7 +32,6 @@ def test_a_directory_without_the_library_is_refused(tmp_path):
 
 
 def test_the_checks_are_all_listed():
-    from sedna_tinyms.testing import library_checks
-
-    named = {value for name, value in vars(library_checks).items() if name.startswith("check_")}
+    modules = (library_checks, tinyms_checks)
+    named = {v for m in modules for name, v in vars(m).items() if name.startswith("check_")}
     assert named == {*LIBRARY_CHECKS, *TINYMS_CHECKS}
