@@ -1,4 +1,7 @@
-"""Loss functions: MindSpore's, and cross entropy with label smoothing."""
+"""Loss functions: MindSpore's, cross entropy with label smoothing, and SSD300's.
+
+CycleGAN's losses are left out, as are its networks.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ from mindspore.nn import loss as _loss
 from mindspore.nn.loss import *  # noqa: F403
 
 from sedna_tinyms.errors import ConfigurationError
+from sedna_tinyms.tinyms.model.ssd_loss import SSD300WithLoss, net_with_loss
 
-__all__ = ["CrossEntropyWithLabelSmooth"]
+__all__ = ["CrossEntropyWithLabelSmooth", "SSD300WithLoss", "net_with_loss"]
 __all__ += _loss.__all__
 
 if TYPE_CHECKING:

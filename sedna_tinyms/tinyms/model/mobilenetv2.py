@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 from mindspore import Tensor, nn, ops
 
 from sedna_tinyms.errors import ConfigurationError, Problems, did_you_mean
+from sedna_tinyms.tinyms.model.keywords import refuse_unknown
 
 __all__ = [
     "ConvBNReLU",
@@ -18,6 +20,7 @@ __all__ = [
     "MobileNetV2Backbone",
     "MobileNetV2Head",
     "mobilenetv2",
+    "mobilenetv2_infer",
 ]
 
 STAGES = (
@@ -31,6 +34,7 @@ STAGES = (
     (6, 320, 1, 1),
 )
 PAD_MODES = ("pad", "same")
+Normalization: TypeAlias = Callable[[int], nn.Cell]
 
 
 def round_channels(channels: float, divisor: int) -> int:
@@ -81,12 +85,13 @@ class ConvBNReLU(nn.Cell):  # type: ignore[misc]
         stride: int = 1,
         groups: int = 1,
         pad_mode: str = "pad",
+        norm: Normalization = nn.BatchNorm2d,
     ) -> None:
         super().__init__()
         self.features = nn.SequentialCell(
             [
                 convolution(in_channels, out_channels, kernel_size, stride, groups, pad_mode),
-                nn.BatchNorm2d(out_channels),
+                norm(out_channels),
                 nn.ReLU6(),
             ]
         )
@@ -104,19 +109,20 @@ class InvertedResidual(nn.Cell):  # type: ignore[misc]
         in_channels: int,
         out_channels: int,
         stride: int,
-        expand_ratio: int,
+        expand_ratio: float,
         pad_mode: str = "pad",
+        norm: Normalization = nn.BatchNorm2d,
     ) -> None:
         super().__init__()
-        hidden = in_channels * expand_ratio
+        hidden = round(in_channels * expand_ratio)
         self.use_residual = stride == 1 and in_channels == out_channels
         layers = [
-            ConvBNReLU(hidden, hidden, stride=stride, groups=hidden, pad_mode=pad_mode),
+            ConvBNReLU(hidden, hidden, 3, stride, hidden, pad_mode, norm),
             convolution(hidden, out_channels, 1, 1, 1, pad_mode),
-            nn.BatchNorm2d(out_channels),
+            norm(out_channels),
         ]
         if expand_ratio != 1:
-            layers.insert(0, ConvBNReLU(in_channels, hidden, kernel_size=1, pad_mode=pad_mode))
+            layers.insert(0, ConvBNReLU(in_channels, hidden, 1, 1, 1, pad_mode, norm))
         self.conv = nn.SequentialCell(layers)
 
     def construct(self, x: Tensor) -> Tensor:
@@ -264,11 +270,10 @@ def mobilenetv2(class_num: int = 1000, is_training: bool = True, **keywords: Any
         If a keyword is unknown or a value out of its range.
     """
     valid = list(inspect.signature(MobileNetV2.__init__).parameters)[1:]
-    problems = Problems()
-    for name in keywords:
-        if name not in valid:
-            problems.add(f"unknown keyword {name!r}{did_you_mean(name, valid)}")
-    problems.raise_as(
-        ConfigurationError, f"mobilenetv2 cannot be built (it takes {', '.join(valid)})"
-    )
+    refuse_unknown("mobilenetv2", keywords, valid)
     return MobileNetV2(class_num, is_training=is_training, **keywords)
+
+
+def mobilenetv2_infer(class_num: int = 1000) -> MobileNetV2:
+    """Build a `MobileNetV2` that gives probabilities; TinyMS 0.1's name."""
+    return MobileNetV2(class_num, is_training=False)

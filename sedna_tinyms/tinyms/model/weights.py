@@ -1,6 +1,7 @@
 """Loads a weights file into a network: all that fits, after everything was checked.
 
-MobileNetV2 parameters may carry TinyMS's, MindCV's or torchvision's names.
+MobileNetV2 parameters may carry TinyMS's, MindCV's or torchvision's names, and those of any
+network may lie behind the prefix ``network.`` or not.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from sedna_tinyms.tinyms.model.weights_file import Weights, read_weights, save_w
 __all__ = ["LoadReport", "Weights", "load_weights", "read_weights", "save_weights"]
 
 HEAD = "head."
+WRAPPED = "network."
+"""What a cell around a network, such as the one that finds boxes, puts before its names."""
 
 
 @dataclass(frozen=True)
@@ -145,12 +148,13 @@ def _named_for(
     wanted: Mapping[str, Parameter], arrays: Mapping[str, NDArray[np.generic]]
 ) -> Mapping[str, NDArray[np.generic]]:
     """Translate the names of `arrays` where that makes more of them fit."""
-    renamed = tinyms_names(arrays)
-    direct = sum(name in wanted for name in arrays)
-    translated = sum(name in wanted for name in renamed.values())
-    if translated <= direct:
-        return arrays
-    return {renamed.get(name, name): array for name, array in arrays.items()}
+    translations = [{}, tinyms_names(arrays)]
+    translations.append({name: f"{WRAPPED}{name}" for name in arrays})
+    translations.append({name: name.removeprefix(WRAPPED) for name in arrays})
+    best = max(
+        translations, key=lambda names: sum(names.get(name, name) in wanted for name in arrays)
+    )
+    return {best.get(name, name): array for name, array in arrays.items()}
 
 
 def _difference(parameter: Parameter, array: NDArray[np.generic]) -> str:
