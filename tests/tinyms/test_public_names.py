@@ -131,9 +131,6 @@ MODULES_LEFT_OUT = {
 AWAITED = set(
     """
     data.GanImageFolderDataset data.UnalignedDataset data.save_image data.utils
-    losses.SSD300WithLoss losses.net_with_loss
-    model.alexnet model.densenet100 model.lenet5 model.mobilenetv2_infer model.resnet50
-    model.ssd300_infer model.ssd300_mobilenetv2 model.vgg11 model.vgg13 model.vgg16 model.vgg19
     utils.train.loss_manager vision.coco_eval
     """.split()  # noqa: SIM905
 )

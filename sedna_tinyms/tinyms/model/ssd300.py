@@ -1,7 +1,7 @@
 """SSD300 on a MobileNetV2: finds objects in pictures of 300 x 300.
 
 Liu et al., "SSD: Single Shot MultiBox Detector" (2016), with TinyMS's parameter names. Six feature
-maps, from 19 x 19 to 1 x 1, each say for their default boxes (see `vision.anchors`) how far the
+maps, from 19 x 19 to 1 x 1, each say for their default boxes (see `ssd_boxes`) how far the
 object lies off and what it is.
 """
 
@@ -19,7 +19,7 @@ from sedna_tinyms.tinyms.model.mobilenetv2 import (
     InvertedResidual,
     convolution,
 )
-from sedna_tinyms.tinyms.vision.anchors import CENTRE_VARIANCE, SIZE_VARIANCE, default_boxes
+from sedna_tinyms.tinyms.ssd_boxes import CENTRE_VARIANCE, SIZE_VARIANCE, default_boxes
 
 __all__ = ["SSD300", "SSD300Detector", "ssd300_infer", "ssd300_mobilenetv2"]
 

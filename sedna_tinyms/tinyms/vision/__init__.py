@@ -23,7 +23,7 @@ from mindspore.dataset.vision import *  # noqa: F403
 from mindspore.dataset.vision import HWC2CHW, Decode
 from mindspore.dataset.vision import RandomHorizontalFlip as PILRandomHorizontalFlip
 
-from sedna_tinyms.tinyms.vision.anchors import ssd_bboxes_encode, ssd_bboxes_filter
+from sedna_tinyms.tinyms.ssd_boxes import ssd_bboxes_encode, ssd_bboxes_filter
 from sedna_tinyms.tinyms.vision.classification import (
     Cifar10Transform,
     MnistTransform,

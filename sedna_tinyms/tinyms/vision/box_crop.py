@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sedna_tinyms.tinyms.vision.anchors import intersection_over_union
+from sedna_tinyms.tinyms.ssd_boxes import intersection_over_union
 
 __all__ = ["flip", "random_crop"]
 

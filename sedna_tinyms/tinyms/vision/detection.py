@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sedna_tinyms.errors import ConfigurationError, did_you_mean
-from sedna_tinyms.tinyms.vision.anchors import ssd_bboxes_encode, ssd_bboxes_filter
+from sedna_tinyms.tinyms.ssd_boxes import ssd_bboxes_encode, ssd_bboxes_filter
 from sedna_tinyms.tinyms.vision.box_crop import flip, random_crop
 from sedna_tinyms.tinyms.vision.labels import SHANSHUI, VOC
 from sedna_tinyms.tinyms.vision.pipeline import (
