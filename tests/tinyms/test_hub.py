@@ -18,7 +18,7 @@ from mindspore import nn
 from sedna_tinyms.errors import ConfigurationError, DownloadError, ForeignModelError
 from sedna_tinyms.tinyms import hub
 from sedna_tinyms.tinyms.hub.uid import Uid
-from sedna_tinyms.tinyms.model import mobilenetv2, read_weights, save_weights
+from sedna_tinyms.tinyms.model import lenet5, mobilenetv2, read_weights, save_weights
 
 SMALL = {"width_mult": 0.1, "last_channel": 16}
 UID = "workshop/1.0/mobilenet_v2_cifar10"
@@ -230,8 +230,17 @@ def test_the_nearest_published_name_is_offered(published, checkpoint):
 
 
 def test_an_unknown_network_is_an_error_with_the_nearest_one():
-    with pytest.raises(ConfigurationError, match="did you mean 'mobilenet_v2'"):
-        hub.load("tinyms/0.2/mobilenet_v1_cifar10", pretrained=False)
+    pytest.importorskip("mindcv")
+    with pytest.raises(ConfigurationError, match=r"'lenet' .did you mean 'lenet5'"):
+        hub.load("tinyms/0.2/lenet_v1_mnist", pretrained=False)
+
+
+def test_any_network_that_can_be_created_may_be_published(published, tmp_path):
+    network = lenet5(class_num=3)
+    save_weights(network, tmp_path / "lenet.ckpt")
+    uid = "workshop/1.0/lenet5_v7_digits"
+    published.publish((tmp_path / "lenet.ckpt").read_bytes(), uid, **{"class-num": 3})
+    assert same(hub.load(uid), network)
 
 
 def test_a_description_is_checked_as_a_whole(published, checkpoint):

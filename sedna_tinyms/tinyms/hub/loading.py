@@ -9,7 +9,7 @@ from typing import Any
 
 from mindspore import Parameter, Tensor, nn
 
-from sedna_tinyms.errors import ConfigurationError, did_you_mean
+from sedna_tinyms.errors import ConfigurationError
 from sedna_tinyms.tinyms import model
 from sedna_tinyms.tinyms.hub.asset import Asset, find_asset
 from sedna_tinyms.tinyms.hub.uid import Uid
@@ -26,7 +26,7 @@ NETWORKS = {
     "ssd300_v1": "ssd300_mobilenetv2",
     "vgg16_v1": "vgg16",
 }
-"""The factory in `model` of each network and version."""
+"""The factories in `model` of TinyMS's networks; others are built by `model.create_model`."""
 
 CLASSES = {"mnist": 10, "cifar10": 10, "cifar100": 100, "mushroom": 9, "voc2007": 21}
 """The classes of the data sets that TinyMS published models for, background included."""
@@ -102,15 +102,12 @@ def asset_file(uid: str, *, assets: Directories | None = None) -> Path:
 
 
 def _build(uid: Uid, class_num: int | None, keywords: dict[str, Any]) -> nn.Cell:
-    key = f"{uid.network}_{uid.network_version}"
-    if key not in NETWORKS:
-        raise ConfigurationError(
-            f"{uid}: unknown network {key!r}{did_you_mean(key, NETWORKS)}; "
-            f"one of {', '.join(NETWORKS)}"
-        )
     classes = class_num or CLASSES.get(uid.dataset)
     if classes is not None:
         keywords = {"class_num": classes, **keywords}
+    key = f"{uid.network}_{uid.network_version}"
+    if key not in NETWORKS:
+        return model.create_model(uid.network, **keywords)
     factory: Callable[..., nn.Cell] = getattr(model, NETWORKS[key])
     return factory(**keywords)
 
