@@ -100,7 +100,10 @@ def play_workshop(root: Path, job: Job) -> None:
     camera.drop(sorted((stock / "shift").iterdir()))
     job.wait_until("answers to the shift's pictures", camera.answered)
     hard = [answer for answer in read_answers(root) if answer.hard]
-    say(f"The worker is unsure of {len(hard)} of {len(camera.dropped)} pictures. A person labels them")
+    say(
+        f"The worker is unsure of {len(hard)} of {len(camera.dropped)} pictures. "
+        "A person labels them"
+    )
     camera.keep_dropping(sorted((stock / "later").iterdir()), PICTURE_EVERY_SECONDS)
     try:
         labeller.label(root / "camera/hard_examples" / answer.picture for answer in hard)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageOps
-from results import Results
+from results import IN_SERVICE, Results
 
 from sedna_tinyms.errors import extra
 
@@ -62,9 +62,11 @@ def _accuracy(axes: Any, results: Results) -> None:
         colour = COLOURS[number % len(COLOURS)]
         values = [model.accuracy.get(domain, float("nan")) * 100 for model in results.models]
         for index in positions:
-            deployed = results.models[index].outcome in ("initial", "deployed")
+            deployed = results.models[index].outcome in IN_SERVICE
             if index:
-                solid = {"linewidth": 2.5} if deployed else {"linewidth": 1.4, "linestyle": (0, (3, 3))}
+                solid = (
+                    {"linewidth": 2.5} if deployed else {"linewidth": 1.4, "linestyle": (0, (3, 3))}
+                )
                 axes.plot([index - 1, index], values[index - 1 : index + 1], color=colour, **solid)
             axes.plot(
                 [index],
@@ -75,7 +77,7 @@ def _accuracy(axes: Any, results: Results) -> None:
                 markerfacecolor=colour if deployed else PAPER,
                 zorder=3,
             )
-        served = [model.outcome in ("initial", "deployed") for model in results.models]
+        served = [model.outcome in IN_SERVICE for model in results.models]
         last = max(index for index in positions if served[index])
         kept = results.served[domain] * 100
         axes.plot([last, positions[-1]], [kept, kept], color=colour, linewidth=2.5, alpha=0.35)

@@ -14,6 +14,7 @@ from job import build_estimator
 
 
 def main() -> None:
+    """Print the accuracies as JSON."""
     root, models = Path(sys.argv[1]), sys.argv[2:]
     domains = sorted(path for path in (root / "held_out").iterdir() if path.is_dir())
     accuracies = {}

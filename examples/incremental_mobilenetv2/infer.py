@@ -1,6 +1,7 @@
 """Inference worker: answers each picture that the camera drops, and keeps the hard ones.
 
-Pictures are taken from INCOMING_URL in the order of their names. One line of JSON a picture goes
+Pictures are taken from INCOMING_URL in the order of their names; a camera writes under a name that
+begins with a dot and renames, so that none is read half written. One line of JSON a picture goes
 to RESULT_SAVED_URL/results.jsonl; hard examples move to HE_SAVED_URL for a person to label, the
 others are deleted, and one that cannot be read moves to RESULT_SAVED_URL/broken.
 """
@@ -11,11 +12,11 @@ import threading
 import time
 from pathlib import Path
 
-import sedna_tinyms  # noqa: F401 - puts TINYMS among Sedna's backends
 from job import build_estimator, setting
 from sedna.common.config import BaseConfig
 from sedna.core.incremental_learning import IncrementalLearning
 
+import sedna_tinyms  # noqa: F401 - puts TINYMS among Sedna's backends
 from sedna_tinyms.errors import DatasetError
 
 
@@ -27,6 +28,7 @@ def mounted(name: str) -> Path:
 
 
 def main() -> None:
+    """Answer pictures until SIGTERM."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     incoming, hard_examples = mounted("INCOMING_URL"), mounted("HE_SAVED_URL")
@@ -36,7 +38,7 @@ def main() -> None:
 
     with (results / "results.jsonl").open("a", buffering=1, encoding="utf-8") as answers:
         while not stop.is_set():
-            waiting = sorted(incoming.glob("*.jpg"))
+            waiting = sorted(incoming.glob("[!.]*"))
             for picture in waiting:
                 answer = {"picture": picture.name, "time": time.time()}
                 try:

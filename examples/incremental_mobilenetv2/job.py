@@ -8,16 +8,15 @@ from typing import Any
 from sedna.common.config import BaseConfig, Context
 from sedna.datasources import TxtDataParse
 
+from estimators import MindSporeMobileNetV2, TinyMSMobileNetV2, line_parser
+
 setting = Context.get_parameters  # from the `env` of the worker's template in job.yaml
 
 
 def build_estimator() -> Any:
     """MobileNetV2 for the job's classes, on the TinyMS core or on plain MindSpore."""
-    if setting("ESTIMATOR", "TinyMS") == "MindSpore":
-        from estimators.mobilenetv2_mindspore import MindSporeMobileNetV2 as MobileNetV2
-    else:
-        from estimators.mobilenetv2_tinyms import TinyMSMobileNetV2 as MobileNetV2
-    return MobileNetV2(
+    kinds = {"TinyMS": TinyMSMobileNetV2, "MindSpore": MindSporeMobileNetV2}
+    return kinds[setting("ESTIMATOR", "TinyMS")](
         class_names=setting("CLASS_NAMES").split(","),
         input_size=int(setting("INPUT_SHAPE", "224")),
         width=float(setting("WIDTH", "1.0")),
@@ -34,11 +33,6 @@ def build_estimator() -> Any:
 def read_samples(data_type: str, index: str) -> TxtDataParse:
     """Read lines of `<picture> <class>`; pictures lie beside the job's whole dataset file."""
     directory = Path(BaseConfig.original_dataset_url).parent
-
-    def sample(line: str) -> list[str]:
-        picture, _, class_name = line.strip().rpartition(" ")
-        return [str(directory / picture), class_name] if class_name else []
-
-    samples = TxtDataParse(data_type=data_type, func=sample)
+    samples = TxtDataParse(data_type=data_type, func=line_parser(directory))
     samples.parse(index)
     return samples

@@ -190,8 +190,8 @@ def _hard_examples(results: Results) -> str:
         for answer in wrong[:HARD_EXAMPLES]
     ]
     return (
-        f"<h2>Hard examples</h2><p>The worker flagged {len(results.labelled)} pictures as hard: the "
-        f"model's probabilities were spread. It was wrong on {len(wrong)} of them and right on "
+        f"<h2>Hard examples</h2><p>The worker flagged {len(results.labelled)} pictures as hard: "
+        f"the model's probabilities were spread. It was wrong on {len(wrong)} of them and right on "
         f"{right}. Here is what it said, and what the person who labelled them saw.</p>"
         + _photos(photos)
     )
@@ -254,7 +254,9 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, escaped: bool 
 
     def row_of(tag: str, cells: Sequence[str]) -> str:
         kinds = (' class="text"' if n in texts else "" for n in range(len(cells)))
-        return "".join(f"<{tag}{kind}>{text}</{tag}>" for kind, text in zip(kinds, cells, strict=True))
+        return "".join(
+            f"<{tag}{kind}>{text}</{tag}>" for kind, text in zip(kinds, cells, strict=True)
+        )
 
     heads = row_of("th", [escape(text) for text in head])
     body = "".join(

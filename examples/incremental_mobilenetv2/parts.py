@@ -108,8 +108,10 @@ def _bolt(pencil: Pencil, rng: np.random.Generator) -> None:
     for x in np.arange(rng.uniform(-0.5, -0.1), 0.92, rng.uniform(0.11, 0.15)):
         pencil.rod((x - slope, -shank * 0.97), (x + slope, shank * 0.97), 0.035, 95)
     pencil.polygon(
-        [(-1, -width * 0.8), (-0.93, -width), (-1 + head, -width), (-1 + head, width)]
-        + [(-0.93, width), (-1, width * 0.8)],
+        [
+            *((-1, -width * 0.8), (-0.93, -width), (-1 + head, -width)),
+            *((-1 + head, width), (-0.93, width), (-1, width * 0.8)),
+        ],
         255,
     )
     for y in (-width * 0.45, width * 0.45):

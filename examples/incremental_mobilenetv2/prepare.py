@@ -44,7 +44,7 @@ class Drawn(NamedTuple):
 
     place: str
     condition: Condition
-    count: int
+    pictures: int
 
 
 DRAWN = (
@@ -103,9 +103,9 @@ def prepare(arguments: argparse.Namespace) -> None:
             "TRAIN_LAYERS": arguments.train_layers,
         }
         weights = arguments.weights
-    write_job(root / "job.yaml", settings)
+    settings = write_job(root / "job.yaml", settings)
     (root / "output/workshop").mkdir(parents=True)
-    write_models(root, weights)
+    write_models(root, settings, weights)
     write_json(root / PREPARED, {"domains": domains, "seed": arguments.seed})
 
 
@@ -130,7 +130,7 @@ def draw(root: Path, seed: int) -> None:
     tasks = [
         (root, group, [seed, number, index])
         for number, group in enumerate(DRAWN)
-        for index in range(group.count)
+        for index in range(group.pictures)
     ]
     with ProcessPoolExecutor() as pool:
         rows = list(pool.map(_draw_one, tasks, chunksize=16))
@@ -182,19 +182,38 @@ def copy_pictures(root: Path, pictures: Iterable[Picture], seed: int) -> tuple[s
     return tuple(sorted(classes))
 
 
-def write_job(path: Path, settings: Mapping[str, str]) -> None:
-    """Write job.yaml with other settings for its workers; scripts are still found beside ours."""
+def write_job(path: Path, settings: Mapping[str, str]) -> dict[str, str]:
+    """Write our job.yaml with other settings for its workers; return all of a train worker's.
+
+    The scripts are still found beside our own job.yaml.
+    """
     documents = list(yaml.safe_load_all((HERE / "job.yaml").read_text(encoding="utf-8")))
     spec = documents[-1]["spec"]
+    found: list[dict[str, str]] = []
     for part in ("trainSpec", "evalSpec", "deploySpec"):
         container = spec[part]["template"]["spec"]["containers"][0]
         container["args"] = [str(HERE / container["args"][0])]
-        present = {entry["name"]: entry["value"] for entry in container["env"]}
-        container["env"] = [
-            {"name": name, "value": value} for name, value in (present | settings).items()
-        ]
+        found.append({entry["name"]: entry["value"] for entry in container["env"]} | dict(settings))
+        container["env"] = [{"name": name, "value": value} for name, value in found[-1].items()]
     write_text(path, yaml.safe_dump_all(documents, sort_keys=False))
+    return found[0]
 
 
-def write_models(root: Path, weights: Path | None) -> None:
+def write_models(root: Path, settings: Mapping[str, str], weights: Path | None) -> None:
     """Build the network for the job's classes; it is the initial and the first served model."""
+    from estimators import TinyMSMobileNetV2  # brings MindSpore, after the pictures were drawn
+
+    estimator = TinyMSMobileNetV2(
+        class_names=settings["CLASS_NAMES"].split(","),
+        input_size=int(settings["INPUT_SHAPE"]),
+        width=float(settings["WIDTH"]),
+        initial_weights=weights,
+        seed=int(settings["SEED"]),
+    )
+    for name in ("initial", "deploy"):
+        (root / "models" / name).mkdir(parents=True)
+        estimator.save(root / "models" / name / f"{name}.ckpt")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

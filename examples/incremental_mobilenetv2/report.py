@@ -69,7 +69,9 @@ def write(root: Path, console: Console, seconds: float | None = None) -> None:
 
 def _accuracy_table(results: Results) -> Table:
     head, rows = accuracy_rows(results)
-    table = Table(title=f"Accuracy on held-out pictures (seed {results.seed})", title_justify="left")
+    table = Table(
+        title=f"Accuracy on held-out pictures (seed {results.seed})", title_justify="left"
+    )
     for name in head:
         table.add_column(name, justify="left" if name in ("model", "outcome") else "right")
     for number, row in enumerate(rows, 1):

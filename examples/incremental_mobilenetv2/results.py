@@ -1,4 +1,4 @@
-"""Gathers what a run has shown: from the runner's report, the worker's answers, and held-out tests."""
+"""Gathers what a run has shown: the runner's report, the worker's answers, held-out tests."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ from sedna_tinyms.errors import StorageError, WorkerError
 from sedna_tinyms.jobs.loading import load_job
 from sedna_tinyms.jobs.spec import Job
 
-__all__ = ["MeasuredModel", "Results", "Span", "gather", "measure"]
+__all__ = ["IN_SERVICE", "MeasuredModel", "Results", "Span", "gather", "measure"]
 
 HERE = Path(__file__).resolve().parent
+
+IN_SERVICE = ("initial", "deployed")
+"""Outcomes of models that served, if only at first."""
 
 
 class MeasuredModel(NamedTuple):

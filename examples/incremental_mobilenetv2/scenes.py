@@ -88,7 +88,8 @@ def _cloud(rng: np.random.Generator, *cells: int) -> Field:
 def _pick(rng: np.random.Generator, colours: tuple[Colour, ...]) -> Field:
     """Choose a colour and vary it a little."""
     colour = np.asarray(colours[rng.integers(len(colours))], np.float32)
-    return colour * rng.uniform(0.96, 1.04, 3).astype(np.float32)
+    varied: Field = colour * rng.uniform(0.96, 1.04, 3).astype(np.float32)
+    return varied
 
 
 def _blurred(image: Image.Image, radius: float) -> Field:
@@ -100,7 +101,8 @@ def _bench(condition: Condition, rng: np.random.Generator) -> Field:
     colour = _pick(rng, condition.benches)
     grain = 1 + 0.02 * _cloud(rng, 8, 96)
     stains = rng.uniform(*condition.stains) * np.clip(_cloud(rng, 5, 11) - 0.2, 0, 1)
-    return colour * (grain * (1 - stains))[..., None]
+    bench: Field = colour * (grain * (1 - stains))[..., None]
+    return bench
 
 
 def _metal(condition: Condition, rng: np.random.Generator) -> tuple[Field, Field]:
@@ -126,7 +128,9 @@ def _lit(heights: Field, ambient: float, rng: np.random.Generator) -> tuple[Fiel
     diffuse = np.clip(facing, 0, None) / to_light[2]
     halfway_z = np.sqrt((1 + to_light[2]) / 2)
     mirrored = (
-        (-slope_x * to_light[0] - slope_y * to_light[1] + to_light[2] + 1) / length / (2 * halfway_z)
+        (-slope_x * to_light[0] - slope_y * to_light[1] + to_light[2] + 1)
+        / length
+        / (2 * halfway_z)
     )
     shine = np.clip(mirrored, 0, 1) ** 40
     return ambient + (1 - ambient) * diffuse, shine
@@ -137,7 +141,8 @@ def _lamp(darkening: float, rng: np.random.Generator) -> Field:
     axis = np.linspace(-1, 1, CANVAS, dtype=np.float32)
     x, y = rng.uniform(-0.5, 0.5, 2)
     distance = (axis[None, :] - x) ** 2 + (axis[:, None] - y) ** 2
-    return 1 - darkening * (1 - np.exp(-distance / 0.9))
+    brightness: Field = 1 - darkening * (1 - np.exp(-distance / 0.9))
+    return brightness
 
 
 def photograph(part: Image.Image, condition: Condition, rng: np.random.Generator) -> Image.Image:

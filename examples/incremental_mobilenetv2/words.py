@@ -69,6 +69,4 @@ def accuracy_rows(results: Results) -> tuple[list[str], list[list[str]]]:
 
 
 def _percentages(results: Results, accuracy: dict[str, float]) -> list[str]:
-    return [
-        f"{accuracy[domain]:.1%}" if domain in accuracy else "" for domain in results.domains
-    ]
+    return [f"{accuracy[domain]:.1%}" if domain in accuracy else "" for domain in results.domains]

@@ -46,7 +46,9 @@ def read_truth(root: Path) -> dict[str, Truth]:
     if not table.exists():
         return {}
     with table.open(newline="", encoding="utf-8") as stream:
-        return {row["picture"]: Truth(row["class"], row["domain"]) for row in csv.DictReader(stream)}
+        return {
+            row["picture"]: Truth(row["class"], row["domain"]) for row in csv.DictReader(stream)
+        }
 
 
 def read_answers(root: Path) -> list[Answer]:
