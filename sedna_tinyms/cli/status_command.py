@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from sedna_tinyms.jobs.progress import rounds_table
 from sedna_tinyms.jobs.status import JobStanding, find_jobs
 
 __all__ = ["configure", "run"]
@@ -25,26 +26,18 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps([job.as_json() for job in jobs], indent=2))
         return 0
-    _print_table(jobs)
+    for job in jobs:
+        _print_job(job)
     return 0
 
 
-def _print_table(jobs: list[JobStanding]) -> None:
+def _print_job(job: JobStanding) -> None:
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("job", "runner", "state", "since", "deployed", "refused", "failed"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("last", overflow="fold")
-    for job in jobs:
-        table.add_row(
-            Text(f"{job.namespace}/{job.name}"),
-            f"process {job.runner}" if job.runner else "none",
-            f"{job.stage} {job.condition}",
-            job.since,
-            *(str(job.count(outcome)) for outcome in ("deployed", "refused", "failed")),
-            Text(job.message),
-        )
-    Console(highlight=False).print(table)
+    runner = f"run by process {job.runner}" if job.runner else "not running"
+    state = f"{job.stage} {job.condition} since {job.since}"
+    title = f"{job.namespace}/{job.name}: {state}, {runner}\n{job.output}"
+    console = Console(highlight=False)
+    console.print(rounds_table(title, job.rounds))
+    if not job.rounds:
+        console.print("no round yet")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # rich takes a tenth of a second to import, and plain lines d
     from rich.console import RenderableType
     from rich.table import Table
 
-__all__ = ["LiveView", "show_progress"]
+__all__ = ["LiveView", "rounds_table", "show_progress"]
 
 DOING = {"train": "training", "eval": "evaluating"}
 ROUNDS_SHOWN = 15
@@ -126,13 +126,14 @@ class LiveView:
             [Text(f"  {line}", style="dim") for line in last_lines(worker.log, 1)] if worker else []
         )
         lines.append(Text(self._inference, style="dim"))
-        return Group(_rounds_table(self._title, self._records[-15:]), *lines)
+        return Group(rounds_table(self._title, self._records[-15:]), *lines)
 
     def _do(self, what: str) -> None:
         self._now, self._since = what, time.monotonic()
 
 
-def _rounds_table(title: str, records: list[RoundRecord]) -> Table:
+def rounds_table(title: str, records: Sequence[RoundRecord]) -> Table:
+    """Return a table of rounds to print with rich: what each cost, brought, and why."""
     from rich.table import Table
     from rich.text import Text
 

@@ -86,6 +86,12 @@ class RoundRecord:
     started: str = field(default_factory=lambda: _now())
     finished: str | None = None
 
+    @classmethod
+    def of_json(cls, data: dict[str, Any]) -> RoundRecord:
+        """Return the record that `dataclasses.asdict` made plain."""
+        stages = {name: StageRecord(**stage) for name, stage in data["stages"].items()}
+        return cls(**data | {"stages": stages})
+
     def finish(self, outcome: str, reason: str) -> None:
         """Note how and when the round ended."""
         self.outcome, self.reason, self.finished = outcome, reason, _now()

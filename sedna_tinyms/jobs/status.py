@@ -6,11 +6,12 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from sedna_tinyms.errors import UsageError
+from sedna_tinyms.jobs.report import RoundRecord
 
 __all__ = ["JobStanding", "find_jobs"]
 
@@ -27,9 +28,7 @@ class JobStanding:
         The last condition: ``Train``, ``Waiting``.
     since : str
         When that was reached.
-    message : str
-        Why the last round failed or was refused; empty if it did neither.
-    rounds : tuple of dict
+    rounds : tuple of RoundRecord
         The rounds of ``report.json``.
     """
 
@@ -40,16 +39,11 @@ class JobStanding:
     stage: str
     condition: str
     since: str
-    message: str
-    rounds: tuple[dict[str, Any], ...]
-
-    def count(self, outcome: str) -> int:
-        """Return how many rounds ended ``deployed``, ``refused`` or ``failed``."""
-        return sum(record.get("outcome") == outcome for record in self.rounds)
+    rounds: tuple[RoundRecord, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain data."""
-        return vars(self) | {"output": str(self.output), "rounds": list(self.rounds)}
+        return asdict(self) | {"output": str(self.output)}
 
 
 def find_jobs(directory: Path) -> list[JobStanding]:
@@ -91,7 +85,6 @@ def _standing(output: Path, document: dict[str, Any]) -> JobStanding:
     conditions = document["status"]["conditions"]
     last, metadata = conditions[-1], document["metadata"]
     rounds = _read_json(output / "report.json").get("rounds", [])
-    ended = [record for record in rounds if record["outcome"] in ("failed", "refused")]
     return JobStanding(
         name=metadata["name"],
         namespace=metadata.get("namespace", "default"),
@@ -100,8 +93,7 @@ def _standing(output: Path, document: dict[str, Any]) -> JobStanding:
         stage=last["stage"],
         condition=last["type"],
         since=last["lastTransitionTime"],
-        message=ended[-1]["reason"] if ended and ended[-1] is rounds[-1] else "",
-        rounds=tuple(rounds),
+        rounds=tuple(RoundRecord.of_json(record) for record in rounds),
     )
 
 

@@ -16,10 +16,21 @@ def played(toy_job):
 def test_a_table_of_the_jobs(played, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
     assert main(["status", str(played.root)]) == 0
-    heading, line = capsys.readouterr().out.splitlines()
-    assert heading.split()[:4] == ["job", "runner", "state", "since"]
-    assert line.startswith("default/toy  none    Train Waiting")
-    assert "accuracy_delta[0] -0.1 is not > 0" in line
+    title, output, heading, line = capsys.readouterr().out.splitlines()
+    assert title.startswith("default/toy: Train Waiting since 20")
+    assert title.rstrip().endswith("Z, not running")
+    assert output.strip() == str(played.output)
+    assert heading.split() == ["round", "samples", "train", "eval", "deploy", "outcome", "why"]
+    assert line.split()[:2] == ["1", "8+2"]
+    assert "refused  accuracy_delta[0] -0.1 is not > 0" in line
+
+
+def test_a_job_without_a_round(toy_job, capsys):
+    runner = toy_job.runner()
+    runner.stop()
+    runner.run()
+    assert main(["status", str(toy_job.root)]) == 0
+    assert capsys.readouterr().out.rstrip().endswith("no round yet")
 
 
 def test_the_same_as_json(played, capsys):

@@ -16,10 +16,11 @@ def test_a_job_is_found_from_above_and_from_its_output(toy_job, tmp_path):
         (job,) = find_jobs(directory)
         assert (job.name, job.namespace, job.output) == ("toy", "default", toy_job.output)
         assert (job.stage, job.condition, job.runner) == ("Train", "Waiting", None)
-        counts = [job.count(outcome) for outcome in ("deployed", "refused", "failed")]
-        assert counts == [1, 1, 1]
-        assert job.message == "accuracy_delta[0] -0.1 is not > 0"
-        json.dumps(job.as_json())
+        outcomes = [record.outcome for record in job.rounds]
+        assert outcomes == ["deployed", "failed", "refused"]
+        assert job.rounds[0].stages["train"].seconds > 0
+        report = json.loads((toy_job.output / "report.json").read_text())
+        assert json.loads(json.dumps(job.as_json()))["rounds"] == report["rounds"]
 
 
 def test_the_process_that_runs_a_job_is_named(toy_job):
