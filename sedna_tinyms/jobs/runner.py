@@ -88,8 +88,13 @@ class JobRunner:
                 f"base is {base!r}{did_you_mean(base, BASE_RULES)}; it may be "
                 + " or ".join(map(repr, BASE_RULES))
             )
-        for name, value in (("rounds", rounds), ("poll_seconds", poll_seconds)):
-            if value is not None and value <= 0:
+        for name, value in (
+            ("rounds", rounds),
+            ("poll_seconds", poll_seconds),
+            ("worker_limit_seconds", worker_limit_seconds),
+            ("deploy_limit_seconds", deploy_limit_seconds),
+        ):
+            if value is not None and not value > 0:  # which NaN is not either
                 raise ConfigurationError(f"{name} is {value}; it must be more than 0")
         self._job = job
         self._paths = HostPaths(root)

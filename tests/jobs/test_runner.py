@@ -523,6 +523,8 @@ def test_a_broken_file_of_an_earlier_run_is_named_and_kept(toy_job, name):
         ({"base": "last_deployed"}, "did you mean 'last-deployed'"),
         ({"rounds": 0}, "rounds is 0"),
         ({"poll_seconds": -1}, "poll_seconds is -1"),
+        ({"worker_limit_seconds": float("nan")}, "worker_limit_seconds is nan"),
+        ({"deploy_limit_seconds": 0.0}, "deploy_limit_seconds is 0"),
     ],
 )
 def test_settings_out_of_range(toy_job, setting, message):
