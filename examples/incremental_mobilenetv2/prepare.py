@@ -66,12 +66,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--replace", action="store_true", help="an earlier run below the root")
     parser.add_argument("--backend", choices=("tinyms", "mindspore"), default="tinyms")
+    parser.add_argument(
+        "--set",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        type=_setting,
+        help="a setting of the workers (see job.yaml), such as TRAIN_LAYERS=head; repeatable",
+    )
     real = parser.add_argument_group("real pictures")
     real.add_argument("--images", type=Path, help="a folder of pictures instead of drawn ones")
     real.add_argument("--domains", help="which of labels.csv, in order: photo,art_painting")
     real.add_argument("--weights", type=Path, help="where MobileNetV2 starts from (.npz, .ckpt)")
-    real.add_argument("--width", type=float, default=1.0, help="of the network of --weights")
-    real.add_argument("--train-layers", default="last_blocks", help="head, last_blocks or all")
     arguments = parser.parse_args(argv)
     try:
         prepare(arguments)
@@ -90,23 +96,25 @@ def prepare(arguments: argparse.Namespace) -> None:
         settings |= {"BACKEND_TYPE": "MINDSPORE", "ESTIMATOR": "MindSpore"}
     if arguments.images is None:
         draw(root, arguments.seed)
-        domains, weights = [DAY.name, NIGHT.name], BACKBONE
+        domains, smallest, weights = [DAY.name, NIGHT.name], None, BACKBONE
     else:
         wanted = arguments.domains.split(",") if arguments.domains else None
         pictures = read_pictures(arguments.images, wanted)
         domains = list(dict.fromkeys(picture.domain for picture in pictures))
-        classes = copy_pictures(root, pictures, arguments.seed)
-        settings |= {
-            "CLASS_NAMES": ",".join(classes),
-            "INPUT_SHAPE": "224",
-            "WIDTH": str(arguments.width),
-            "TRAIN_LAYERS": arguments.train_layers,
-        }
-        weights = arguments.weights
-    settings = write_job(root / "job.yaml", settings)
+        smallest, weights = copy_pictures(root, pictures, arguments.seed), arguments.weights
+        classes = sorted({picture.class_name for picture in pictures})
+        settings |= {"CLASS_NAMES": ",".join(classes), "INPUT_SHAPE": "224", "WIDTH": "1.0"}
+    settings = write_job(root / "job.yaml", settings | dict(arguments.set), smallest)
     (root / "output/workshop").mkdir(parents=True)
     write_models(root, settings, weights)
     write_json(root / PREPARED, {"domains": domains, "seed": arguments.seed})
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name.upper(), value
 
 
 def _clear(root: Path, *, replace: bool) -> None:
@@ -158,13 +166,14 @@ def _draw_one(task: tuple[Path, Drawn, list[int]]) -> tuple[str, str, str, str]:
     return group.place, name, class_name, group.condition.name
 
 
-def copy_pictures(root: Path, pictures: Iterable[Picture], seed: int) -> tuple[str, ...]:
-    """Copy real pictures below the root; the first domain is there at once, others arrive later."""
+def copy_pictures(root: Path, pictures: Iterable[Picture], seed: int) -> int:
+    """Copy real pictures below the root; the first domain is there at once, others arrive later.
+
+    Returns the number of lines of the smallest arrival.
+    """
     rng = np.random.default_rng(seed)
     by_domain: dict[str, list[str]] = {}
-    classes = set()
     for number, picture in enumerate(pictures):
-        classes.add(picture.class_name)
         name = f"{number:05d}{picture.path.suffix.lower()}"
         if picture.held_out:
             target = root / "held_out" / picture.domain / picture.class_name / name
@@ -179,16 +188,20 @@ def copy_pictures(root: Path, pictures: Iterable[Picture], seed: int) -> tuple[s
         arrival = root / "arrivals" / f"{number}-{domain}.txt"
         first = root / DATASET / "samples.txt"
         write_text(first if number == 1 else arrival, "".join(lines))
-    return tuple(sorted(classes))
+    return min(len(lines) for lines in by_domain.values())
 
 
-def write_job(path: Path, settings: Mapping[str, str]) -> dict[str, str]:
-    """Write our job.yaml with other settings for its workers; return all of a train worker's.
+def write_job(path: Path, settings: Mapping[str, str], smallest: int | None) -> dict[str, str]:
+    """Write our job.yaml with other settings for its workers, and return all of a train worker's.
 
-    The scripts are still found beside our own job.yaml.
+    The scripts are still found beside our own job.yaml. The train trigger is set so that an
+    arrival of the `smallest` size fires it.
     """
     documents = list(yaml.safe_load_all((HERE / "job.yaml").read_text(encoding="utf-8")))
     spec = documents[-1]["spec"]
+    if smallest is not None:
+        share = int(spec["dataset"]["trainProb"] * smallest)
+        spec["trainSpec"]["trigger"]["condition"]["threshold"] = share
     found: list[dict[str, str]] = []
     for part in ("trainSpec", "evalSpec", "deploySpec"):
         container = spec[part]["template"]["spec"]["containers"][0]
