@@ -115,7 +115,6 @@ LEFT_OUT = {
     "optimizers.AdamWeightDecayOp": LANGUAGE,
     "text.BertDatasetTransform": LANGUAGE,
     "text.bert_transform": LANGUAGE,
-    "utils.train.cyclegan_lr": CYCLEGAN,
     "vision.SoftDvppDecodeRandomCropResizeJpeg": GONE,
     "vision.SoftDvppDecodeResizeJpeg": GONE,
 }
@@ -131,7 +130,7 @@ MODULES_LEFT_OUT = {
 AWAITED = set(
     """
     data.GanImageFolderDataset data.UnalignedDataset data.save_image data.utils
-    utils.train.loss_manager vision.coco_eval
+    vision.coco_eval
     """.split()  # noqa: SIM905
 )
 

@@ -6,19 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from mindspore import train as _train
 from mindspore.train import *  # noqa: F403
-from mindspore.train.loss_scale_manager import (
+
+from sedna_tinyms.tinyms.utils.train.cb_config import mobilenetv2_cb
+from sedna_tinyms.tinyms.utils.train.loss_manager import (
     DynamicLossScaleManager,
     FixedLossScaleManager,
     LossScaleManager,
 )
-
-from sedna_tinyms.tinyms.utils.train.cb_config import mobilenetv2_cb
-from sedna_tinyms.tinyms.utils.train.lr_generator import mobilenetv2_lr
+from sedna_tinyms.tinyms.utils.train.lr_generator import cyclegan_lr, mobilenetv2_lr
 
 __all__ = [
     "DynamicLossScaleManager",
     "FixedLossScaleManager",
     "LossScaleManager",
+    "cyclegan_lr",
     "mobilenetv2_cb",
     "mobilenetv2_lr",
 ]
