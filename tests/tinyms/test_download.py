@@ -60,6 +60,7 @@ def gzip_source():
             for name in ("train", "test")
         ),
         contents={"train/labels": len(LABELS), "test/labels": len(LABELS)},
+        links={"labels": "train/labels"},
     )
 
 
@@ -88,6 +89,7 @@ def test_single_files_go_to_their_places(site, target):
     obtain(gzip_source(), target, [site.url])
     assert (target / "train" / "labels").read_bytes() == LABELS
     assert (target / "test" / "labels").read_bytes() == LABELS
+    assert (target / "labels").samefile(target / "train" / "labels")
     assert beside(target) == ["set"]
 
 

@@ -7,7 +7,7 @@ anew; CIFAR's and VOC's are of the archives, as TensorFlow Datasets lists them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -100,12 +100,15 @@ class DatasetSource:
         directory.
     directory : str
         Where the data begins below that directory.
+    links : mapping
+        Paths below that directory: the other paths that they lead to.
     """
 
     mirrors: tuple[str, ...]
     archives: tuple[Archive, ...]
     contents: Mapping[str, int]
     directory: str = ""
+    links: Mapping[str, str] = field(default_factory=dict)
 
     def lacking(self, root: Path) -> list[str]:
         """Say what is missing or of the wrong size below a directory."""
@@ -168,6 +171,11 @@ DATASETS: Mapping[str, DatasetSource] = {
             "train/train-labels-idx1-ubyte": 60_008,
             "test/t10k-images-idx3-ubyte": 7_840_016,
             "test/t10k-labels-idx1-ubyte": 10_008,
+        },
+        # TinyMS's README reads the directory itself; the training set is what it means.
+        links={
+            "train-images-idx3-ubyte": "train/train-images-idx3-ubyte",
+            "train-labels-idx1-ubyte": "train/train-labels-idx1-ubyte",
         },
     ),
     "cifar10": DatasetSource(

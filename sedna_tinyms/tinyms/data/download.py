@@ -51,7 +51,8 @@ def download_dataset(
     Returns
     -------
     str
-        The directory of the data: ``<local_path>/mnist`` (with ``train`` and ``test``),
+        The directory of the data: ``<local_path>/mnist`` (with ``train`` and ``test``, and the
+        training set once more in itself),
         ``.../cifar10/cifar-10-batches-bin``, ``.../cifar100/cifar-100-binary`` or
         ``.../voc/VOCdevkit/VOC2007``.
 
@@ -164,6 +165,8 @@ def _unpack_all(source: DatasetSource, files: Sequence[Path], work: Path, target
             archive.unpack(path, fresh)
         if faults := source.lacking(fresh):
             raise DownloadError(f"the archives do not hold the whole data set: {'; '.join(faults)}")
+        for link, place in source.links.items():
+            (fresh / link).symlink_to(place)
         os.sync()  # Thousands of small files reach the disk together, before the name stands.
         fresh.rename(target)
     except OSError as error:
