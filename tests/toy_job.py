@@ -265,7 +265,7 @@ class ToyJob:
 
     def runner(self, *, hot: bool = False, two_formats: bool = False, **settings: Any) -> JobRunner:
         """Return a runner that looks often and keeps its events in `events`."""
-        settings = {"poll_seconds": 0.02, "on_event": self._react} | settings
+        settings = {"poll_seconds": 0.02, "quiet_seconds": 0.0, "on_event": self._react} | settings
         return JobRunner(self.job(hot=hot, two_formats=two_formats), self.root, **settings)
 
     def on(self, kind: type, reaction: Callable[[Any], object]) -> None:

@@ -14,13 +14,23 @@ from typing import Any
 
 from sedna_tinyms.errors import ConfigurationError, DatasetError
 
-__all__ = ["EVAL_WINDOW", "MAX_LINE_BYTES", "SETTLED_AFTER", "DatasetReader", "SampleSplitter"]
+__all__ = [
+    "ARRIVAL_AT_MOST",
+    "EVAL_WINDOW",
+    "MAX_LINE_BYTES",
+    "SETTLED_AFTER",
+    "DatasetReader",
+    "SampleSplitter",
+]
 
 MAX_LINE_BYTES = 64 * 1024
 """A line must be shorter than this. Sedna stops reading at the first longer one, silently."""
 
 SETTLED_AFTER = 5.0
 """Seconds without a change after which a last line without a newline counts as complete."""
+
+ARRIVAL_AT_MOST = 60.0
+"""Seconds after which what came in is an arrival even if the file never comes to rest."""
 
 EVAL_WINDOW = 5
 """How many arrivals of evaluation samples are kept to be evaluated with again."""
@@ -55,6 +65,7 @@ class DatasetReader:
         self._digest = hashlib.sha256().hexdigest()
         self._unterminated = False
         self._seen: tuple[int, ...] = ()
+        self._growing_since: float | None = None
         if state is not None:
             self._offset = int(state["offset"])
             self._lines = int(state["lines"])
@@ -77,14 +88,18 @@ class DatasetReader:
             "unterminated": self._unterminated,
         }
 
-    def read_new(self, now: float) -> list[str]:
-        """Return the samples that came in since the last call.
+    def read_new(self, now: float, quiet_seconds: float = 0.0) -> list[str]:
+        """Return the samples of one arrival, or none while it is still coming in.
 
         Parameters
         ----------
         now : float
-            The time in seconds since the epoch, to tell whether a last line without a newline
-            has settled.
+            The time in seconds since the epoch, to tell for how long the file has been left
+            alone: whether an arrival is over, and whether a last line without a newline settled.
+        quiet_seconds : float
+            An arrival is over when the file has been left alone this long, or after
+            `ARRIVAL_AT_MOST` seconds. Lines appended one by one are one arrival that way, as they
+            are to Sedna, which looks once a minute.
 
         Raises
         ------
@@ -98,7 +113,7 @@ class DatasetReader:
                 status = os.fstat(file.fileno())
                 settled = now - status.st_mtime >= SETTLED_AFTER
                 seen = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, settled)
-                if seen == self._seen:
+                if seen == self._seen or self._still_arriving(status, now, quiet_seconds):
                     return []
                 counted = file.read(self._offset)
                 fresh = file.read()
@@ -110,7 +125,15 @@ class DatasetReader:
         self._check_unchanged(counted)
         samples = self._take(counted, fresh, settled)
         self._seen = seen
+        self._growing_since = None
         return samples
+
+    def _still_arriving(self, status: os.stat_result, now: float, quiet_seconds: float) -> bool:
+        if now - status.st_mtime >= quiet_seconds:
+            return False
+        if self._growing_since is None:
+            self._growing_since = now
+        return now - self._growing_since < ARRIVAL_AT_MOST
 
     def _check_unchanged(self, counted: bytes) -> None:
         if len(counted) < self._offset:

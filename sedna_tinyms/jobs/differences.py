@@ -56,8 +56,8 @@ DIFFERENCES: dict[str, Difference] = {
     "arrivals": Difference(
         "Lines are appended to the dataset a few at a time",
         "looked for every 60 seconds, so what came in between is split as one arrival",
-        "looked for about twice a second, so a few lines are an arrival of their own: of a single "
-        "line `int(trainProb * 1)`, which is none, is trained on. Append whole batches",
+        "what came in until the file was left alone for a second is one arrival (after a minute at "
+        "the latest), so a batch may be appended line by line",
     ),
     "blank lines": Difference(
         "Blank lines in the dataset file",

@@ -74,15 +74,17 @@ class Intake:
             "last_eval": self._last_eval,
         }
 
-    def look(self, now: float) -> int:
+    def look(self, now: float, quiet_seconds: float = 0.0) -> int:
         """Take in what was appended to the dataset, and return how many samples that was.
+
+        The parameters are those of `DatasetReader.read_new`.
 
         Raises
         ------
         DatasetError
             As `DatasetReader.read_new`; nothing is taken in then.
         """
-        samples = self._reader.read_new(now)
+        samples = self._reader.read_new(now, quiet_seconds)
         self._splitter.add(samples)
         self._fresh = self._fresh or bool(samples)
         return len(samples)

@@ -57,6 +57,8 @@ class JobRunner:
         Where workers report to; 0 takes any free port.
     poll_seconds : float, default 0.5
         How often the dataset is looked at.
+    quiet_seconds : float, default 1
+        How long the dataset must have been left alone before what came in is one arrival.
     worker_limit_seconds : float, default 3600
         How long a train or eval worker may take.
     deploy_limit_seconds : float, optional
@@ -79,6 +81,7 @@ class JobRunner:
         base: str = "last-deployed",
         port: int = 0,
         poll_seconds: float = 0.5,
+        quiet_seconds: float = 1.0,
         worker_limit_seconds: float = 3600.0,
         deploy_limit_seconds: float | None = None,
         on_event: Callable[[Event], object] = lambda _: None,
@@ -103,6 +106,7 @@ class JobRunner:
         self._base = base
         self._port = port
         self._poll_seconds = poll_seconds
+        self._quiet_seconds = quiet_seconds
         self._worker_limit_seconds = worker_limit_seconds
         self._deploy_limit_seconds = deploy_limit_seconds or (
             job.spec.deploy_model.poll_period_seconds + HOT_UPDATE_MARGIN_SECONDS
@@ -245,7 +249,7 @@ class JobRunner:
 
     def _look_at_dataset(self, state: JobState) -> None:
         try:
-            new = state.intake.look(time.time())
+            new = state.intake.look(time.time(), self._quiet_seconds)
             problem = ""
         except DatasetError as error:
             new, problem = 0, str(error)

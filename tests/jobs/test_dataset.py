@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sedna_tinyms.errors import ConfigurationError, DatasetError
 from sedna_tinyms.jobs.dataset import (
+    ARRIVAL_AT_MOST,
     EVAL_WINDOW,
     MAX_LINE_BYTES,
     SETTLED_AFTER,
@@ -67,6 +68,23 @@ def test_a_last_line_without_newline_counts_once_it_has_settled(
     assert reader.read_new(LATER) == []
     write(dataset, b"a.png 0\nb.png 1" + newline + b"c.png 0\n")
     assert reader.read_new(EARLY) == ["c.png 0"]
+
+
+def test_lines_appended_one_by_one_are_one_arrival(dataset: Path) -> None:
+    reader = DatasetReader(dataset)
+    for number in range(1, 4):
+        dataset.write_bytes(b"".join(b"%d.png 0\n" % n for n in range(number)))
+        os.utime(dataset, (EARLY + number, EARLY + number))
+        assert reader.read_new(EARLY + number, quiet_seconds=1.5) == []
+    assert reader.read_new(EARLY + 4.5, quiet_seconds=1.5) == ["0.png 0", "1.png 0", "2.png 0"]
+
+
+def test_a_file_that_never_rests_arrives_all_the_same(dataset: Path) -> None:
+    reader = DatasetReader(dataset)
+    write(dataset, b"a.png 0\n")
+    assert reader.read_new(EARLY, quiet_seconds=1000) == []
+    assert reader.read_new(EARLY + ARRIVAL_AT_MOST - 1, quiet_seconds=1000) == []
+    assert reader.read_new(EARLY + ARRIVAL_AT_MOST, quiet_seconds=1000) == ["a.png 0"]
 
 
 def test_a_settled_line_that_goes_on_is_noticed(dataset: Path) -> None:
