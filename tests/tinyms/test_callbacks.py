@@ -1,20 +1,22 @@
+import io
 import re
 
 import numpy as np
 import pytest
-from mindspore import Tensor, nn
+from mindspore import Tensor
+from rich.console import Console
+from scripted_training import train
 
 from sedna_tinyms.errors import ConfigurationError
 from sedna_tinyms.tinyms.callbacks import (
+    LambdaCallback,
     LossTimeMonitor,
     LossTimeMonitorV2,
     ModelCheckpoint,
+    ProgressBar,
     ProgressMonitor,
     mobilenetv2_cb,
 )
-from sedna_tinyms.tinyms.data import NumpySlicesDataset
-from sedna_tinyms.tinyms.model import Model
-from sedna_tinyms.tinyms.optimizers import Momentum
 from sedna_tinyms.tinyms.utils.train import cb_config, mobilenetv2_lr
 from sedna_tinyms.tinyms.utils.train import mobilenetv2_cb as from_utils
 
@@ -24,14 +26,6 @@ STEP = (
     rf"loss:\[{NUMBER}/{NUMBER}\], time:\[{NUMBER}\]"
 )
 EPOCH = rf"epoch time: {NUMBER}, per step time: {NUMBER}, avg loss: {NUMBER}"
-
-
-def train(callback, epochs=2):
-    network = nn.Dense(4, 2)
-    model = Model(network)
-    model.compile(nn.MSELoss(), Momentum(network.trainable_params(), 0.01, 0.9))
-    samples = (np.ones((6, 4), np.float32), np.zeros((6, 2), np.float32))
-    model.train(epochs, NumpySlicesDataset(samples, shuffle=False).batch(2), callback)
 
 
 @pytest.mark.parametrize("with_rate", [True, False])
@@ -64,6 +58,49 @@ def test_progress_is_one_readable_line_an_epoch():
             rf"epoch {epoch}/3  loss \d+\.\d{{3}}  \d+ images/s  \d+ s left", line
         ), line
     assert lines[-1].endswith("  0 s left")
+
+
+def test_progress_tells_what_an_evaluation_measured():
+    lines = []
+    train(ProgressMonitor(lines.append), accuracy=[0.5, 0.75])
+    assert re.search(r"  loss \d+\.\d{3}  accuracy 0\.750  eval_loss \d+\.\d{3}  ", lines[1])
+
+
+def test_a_resumed_training_counts_on():
+    lines = []
+    train(ProgressMonitor(lines.append), epochs=5, initial_epoch=3)
+    assert [line.split("  ")[0] for line in lines] == ["epoch 4/5", "epoch 5/5"]
+    assert lines[-1].endswith("  0 s left")
+
+
+def test_a_terminal_sees_a_bar_and_keeps_the_lines():
+    screen = io.StringIO()
+    train(ProgressBar(Console(file=screen, force_terminal=True, width=100)))
+    drawn = screen.getvalue()
+    assert "3/3" in drawn
+    assert "━" in drawn
+    assert "epoch 1/2  loss " in drawn
+    assert drawn.rstrip().endswith("  0 s left")
+
+
+def test_a_bar_does_not_outlive_a_training_that_failed():
+    screen = io.StringIO()
+    bar = ProgressBar(Console(file=screen, force_terminal=True, width=100))
+
+    def fail(*_):
+        raise RuntimeError("stop here")
+
+    with pytest.raises(RuntimeError, match="stop here"):
+        train([bar, LambdaCallback(on_train_step_end=fail)])
+    drawn = screen.getvalue()
+    bar.console.print("after")
+    assert screen.getvalue() == drawn + "after\n"
+
+
+def test_without_a_terminal_the_bar_writes_lines_only():
+    page = io.StringIO()
+    train(ProgressBar(Console(file=page, width=100)))
+    assert len(page.getvalue().splitlines()) == 2
 
 
 def test_progress_goes_to_standard_output(capsys):

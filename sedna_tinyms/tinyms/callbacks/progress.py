@@ -80,10 +80,8 @@ class ProgressBar(ProgressMonitor):
     def __init__(self, console: Console | None = None, **kwargs: Any) -> None:
         from rich.console import Console
 
-        super().__init__(**kwargs)
+        super().__init__(self._print, **kwargs)
         self.console = console or Console()
-        if self.console.is_terminal:
-            self.write = self._write_above
         self._bar: Progress | None = None
 
     def on_train_epoch_begin(self, run_context: Any, **kwargs: Any) -> None:
@@ -130,5 +128,5 @@ class ProgressBar(ProgressMonitor):
             self._bar.stop()
             self._bar = None
 
-    def _write_above(self, line: str) -> None:
-        self.console.print(line, highlight=False, markup=False)
+    def _print(self, line: str) -> None:
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
