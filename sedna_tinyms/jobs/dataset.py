@@ -129,7 +129,7 @@ class DatasetReader:
         return samples
 
     def _still_arriving(self, status: os.stat_result, now: float, quiet_seconds: float) -> bool:
-        if now - status.st_mtime >= quiet_seconds:
+        if quiet_seconds <= 0 or now - status.st_mtime >= quiet_seconds:
             return False
         if self._growing_since is None:
             self._growing_since = now
