@@ -68,8 +68,7 @@ def line_parser(
             return ()
         if not labelled:
             return (str(root / text),)
-        picture, _, label = text.rpartition(" ")
-        picture = picture.strip()
+        picture, label = text.rsplit(maxsplit=1) if len(text.split()) > 1 else ("", text)
         if not picture or label.lower().endswith(IMAGE_SUFFIXES) or (root / text).is_file():
             raise DatasetError(
                 f"the dataset line {text!r} has no label; a line is '<picture> <label>'"

@@ -1,0 +1,125 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from drawn_pictures import samples, write_folder
+from PIL import Image
+
+from estimators import line_parser
+from estimators.samples import load_pixels, read_samples
+from sedna_tinyms.errors import DatasetError
+
+NAMES = ("red", "green", "blue")
+
+
+@pytest.mark.parametrize(
+    ("line", "parsed"),
+    [
+        ("pictures/1.jpg red", ("/data/pictures/1.jpg", "red")),
+        ("\N{ZERO WIDTH NO-BREAK SPACE}1.jpg red\r\n", ("/data/1.jpg", "red")),
+        ("my picture.jpg red", ("/data/my picture.jpg", "red")),
+        ("1.jpg   0", ("/data/1.jpg", "0")),
+        ("1.jpg\tred", ("/data/1.jpg", "red")),
+        ("/elsewhere/1.jpg red", ("/elsewhere/1.jpg", "red")),
+        ("", ()),
+        ("  \r\n", ()),
+    ],
+)
+def test_a_dataset_line(line, parsed):
+    assert line_parser("/data")(line) == parsed
+
+
+@pytest.mark.parametrize("line", ["1.jpg", "my picture.png", "a b.JPEG"])
+def test_a_missing_label_is_an_error_and_never_another_line_s(line):
+    parse = line_parser("/data")
+    parse("0.jpg red")
+    with pytest.raises(DatasetError, match=f"line '{line}' has no label"):
+        parse(line)
+
+
+def test_a_path_with_a_space_is_no_path_with_a_label(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "no label", format="png")
+    with pytest.raises(DatasetError, match="has no label"):
+        line_parser(tmp_path)("no label")
+
+
+def test_lines_without_labels():
+    assert line_parser("/data", labelled=False)("my picture.jpg\n") == ("/data/my picture.jpg",)
+
+
+def test_a_datasource_of_sedna():
+    x = np.array(["/a.jpg", "/b.jpg", "/c.jpg"])
+    found = read_samples(SimpleNamespace(x=x, y=np.array(["blue", "0", "green"])), NAMES)
+    assert found.pictures == ["/a.jpg", "/b.jpg", "/c.jpg"]
+    assert all(type(picture) is str for picture in found.pictures)
+    assert found.labels.tolist() == [2, 0, 1]
+
+
+def test_pairs_with_names_numbers_and_numpy_numbers():
+    found = read_samples([("a", "red"), ("b", 1), ("c", np.int64(2)), ("d", "2")], NAMES)
+    assert found.labels.tolist() == [0, 1, 2, 2]
+
+
+def test_an_image_folder(tmp_path):
+    found = read_samples(write_folder(tmp_path, 6), None)
+    assert found.class_names == ("blue", "green", "red")
+    assert found.labels.tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_classes_are_those_that_occur_where_none_are_given():
+    found = read_samples([("a", "zebra"), ("b", "ant")], None)
+    assert (found.class_names, found.labels.tolist()) == (("ant", "zebra"), [1, 0])
+
+
+@pytest.mark.parametrize(
+    ("label", "complaint"),
+    [
+        (
+            "gren",
+            r"unknown label 'gren' \(did you mean 'green'\?\); one of red, green, blue, or 0 t",
+        ),
+        ("3", "unknown label '3'"),
+        (-1, "unknown label '-1'"),
+        ("", "it has no label"),
+        (None, "it has no label"),
+    ],
+)
+def test_a_label_that_is_none_names_the_sample(label, complaint):
+    with pytest.raises(DatasetError, match=rf"1 of 2 .*\n  sample 1 \(/b.jpg\): {complaint}"):
+        read_samples([("/a.jpg", "red"), ("/b.jpg", label)], NAMES)
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (SimpleNamespace(x=np.array(["/a.jpg"]), y=None), "has no label"),
+        (SimpleNamespace(x=["/a.jpg"], y=[0, 1]), "1 pictures but 2 labels"),
+        (SimpleNamespace(x=None, y=None), "no samples"),
+        ([], "no samples"),
+        (["/a.jpg"], r"must be \(picture, label\)"),
+        (7, "is no data"),
+    ],
+)
+def test_what_is_no_data(data, complaint):
+    with pytest.raises(DatasetError, match=complaint):
+        read_samples(data, NAMES)
+
+
+def test_pixels_are_those_of_the_transform_before_normalizing():
+    from sedna_tinyms.tinyms.vision import ImageFolderTransform
+
+    pictures = [pixels for pixels, _ in samples(3)]
+    transform = ImageFolderTransform(size=32)
+    mean, std = (np.array(v, np.float32)[:, None, None] for v in (transform.mean, transform.std))
+    pixels = load_pixels(pictures, 32)
+    assert pixels.dtype == np.uint8
+    for picture, found in zip(pictures, pixels, strict=True):
+        np.testing.assert_array_equal((found.astype(np.float32) - mean) / std, transform(picture))
+
+
+def test_every_picture_that_cannot_be_read_is_named(tmp_path):
+    good, missing, broken = (tmp_path / f"{name}.png" for name in ("good", "missing", "broken"))
+    Image.fromarray(samples(1)[0][0]).save(good)
+    broken.write_bytes(good.read_bytes()[:60])
+    with pytest.raises(DatasetError, match=r"2 of 4 pictures fail:\n.*missing.png.*\n.*broken.png"):
+        load_pixels([str(good), str(missing), str(broken), good], 32)
