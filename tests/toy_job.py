@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from sedna_tinyms.jobs import load_job
+from sedna_tinyms.jobs.manifest.spec import Job
 from sedna_tinyms.jobs.runner import JobRunner
-from sedna_tinyms.jobs.spec import Job
 
 YAML = """
 apiVersion: sedna.io/v1alpha1

@@ -13,8 +13,8 @@ from types import FrameType
 from typing import Any
 
 from sedna_tinyms.errors import WorkerError
-from sedna_tinyms.jobs.findings import Severity
-from sedna_tinyms.jobs.loading import load_job
+from sedna_tinyms.jobs.manifest.findings import Severity
+from sedna_tinyms.jobs.manifest.loading import load_job
 from sedna_tinyms.jobs.progress import show_progress
 from sedna_tinyms.jobs.rounds import BASE_RULES
 from sedna_tinyms.jobs.runner import JobRunner

@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 
 from sedna_tinyms.errors import SednaTinyMSError
-from sedna_tinyms.jobs.findings import Findings
-from sedna_tinyms.jobs.loading import inspect_job
+from sedna_tinyms.jobs.manifest.findings import Findings
+from sedna_tinyms.jobs.manifest.loading import inspect_job
+from sedna_tinyms.jobs.manifest.spec import Job, ModelResource, Trigger
 from sedna_tinyms.jobs.paths import HostPaths
 from sedna_tinyms.jobs.preflight import check_files
-from sedna_tinyms.jobs.spec import Job, ModelResource, Trigger
 
 __all__ = ["configure", "run"]
 

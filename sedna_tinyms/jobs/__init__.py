@@ -1,10 +1,11 @@
 """An IncrementalLearningJob of KubeEdge Sedna on one machine.
 
-The pure part, which decides: `schema` reads the YAML into `spec`, `dataset` counts and splits
-lines, `triggers` and `decision` say when to train and whether to deploy. The acting part starts
-workers, listens to them and deploys: `runner` composes it. Neither touches MindSpore; workers do.
+`manifest` reads the job's YAML. `dataset`, `intake`, `triggers` and `decision` are pure: they count
+samples, say when to train and whether to deploy. `workers` starts processes and listens to them.
+`runner` composes it all into the story of a job, `rounds` into that of a round. Nothing here
+touches MindSpore; workers do.
 """
 
-from sedna_tinyms.jobs.loading import load_job
+from sedna_tinyms.jobs.manifest.loading import load_job
 
 __all__ = ["load_job"]

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sedna_tinyms.errors import MetricsError, did_you_mean
-from sedna_tinyms.jobs.spec import Trigger
+from sedna_tinyms.jobs.manifest.spec import Trigger
 from sedna_tinyms.jobs.triggers import brief, check_trigger, finite_number
 
 __all__ = ["Decision", "Stats", "compare", "decide"]

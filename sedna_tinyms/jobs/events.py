@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sedna_tinyms.jobs.report import RoundRecord, StageRecord
-from sedna_tinyms.jobs.worker import WorkerExit
+from sedna_tinyms.jobs.workers.worker import WorkerExit
 
 __all__ = [
     "Decided",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
+from sedna_tinyms.jobs.manifest.spec import Job
 from sedna_tinyms.jobs.paths import HostPaths
-from sedna_tinyms.jobs.spec import Job
 
 __all__ = ["HOT_UPDATE_DIRECTORY", "JobLayout"]
 

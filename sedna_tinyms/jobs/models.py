@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sedna_tinyms.errors import ModelFileError, did_you_mean
-from sedna_tinyms.jobs.spec import ModelResource
+from sedna_tinyms.jobs.manifest.spec import ModelResource
 
 __all__ = ["ReportedModel", "choose_model", "read_models"]
 

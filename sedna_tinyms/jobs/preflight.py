@@ -11,9 +11,9 @@ from sedna_tinyms.errors import (
     Problems,
     SednaTinyMSError,
 )
-from sedna_tinyms.jobs.command import worker_command
+from sedna_tinyms.jobs.manifest.spec import Job, ModelResource
 from sedna_tinyms.jobs.paths import HostPaths
-from sedna_tinyms.jobs.spec import Job, ModelResource
+from sedna_tinyms.jobs.workers.command import worker_command
 
 __all__ = ["check_files"]
 

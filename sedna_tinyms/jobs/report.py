@@ -10,7 +10,7 @@ from typing import Any
 
 from sedna_tinyms.artifact.files import write_json
 from sedna_tinyms.errors import StorageError
-from sedna_tinyms.jobs.worker import WorkerExit
+from sedna_tinyms.jobs.workers.worker import WorkerExit
 
 __all__ = ["JobReport", "RoundRecord", "StageRecord"]
 

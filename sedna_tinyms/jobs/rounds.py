@@ -18,18 +18,18 @@ from sedna_tinyms.errors import JobSpecError, ModelFileError
 from sedna_tinyms.jobs.conditions import JobStatus
 from sedna_tinyms.jobs.decision import Decision, compare, decide
 from sedna_tinyms.jobs.deploy import ModelReplacement
-from sedna_tinyms.jobs.endpoint import Report
-from sedna_tinyms.jobs.environment import eval_variables, train_variables
 from sedna_tinyms.jobs.events import Decided, Deployed, Event
-from sedna_tinyms.jobs.inference import InferenceService
 from sedna_tinyms.jobs.layout import JobLayout
+from sedna_tinyms.jobs.manifest.spec import Job
 from sedna_tinyms.jobs.models import ReportedModel, choose_model, read_models
 from sedna_tinyms.jobs.paths import HostPaths
 from sedna_tinyms.jobs.report import RoundRecord, StageRecord
-from sedna_tinyms.jobs.spec import Job
-from sedna_tinyms.jobs.stage_worker import StageFailedError, run_stage_worker
 from sedna_tinyms.jobs.state import JobState
-from sedna_tinyms.jobs.supervisor import Supervisor, worker_templates
+from sedna_tinyms.jobs.workers.endpoint import Report
+from sedna_tinyms.jobs.workers.environment import eval_variables, train_variables
+from sedna_tinyms.jobs.workers.inference import InferenceService
+from sedna_tinyms.jobs.workers.stage_worker import StageFailedError, run_stage_worker
+from sedna_tinyms.jobs.workers.supervisor import Supervisor, worker_templates
 
 __all__ = ["BASE_RULES", "Round", "RoundContext", "base_model"]
 

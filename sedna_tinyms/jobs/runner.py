@@ -23,16 +23,16 @@ from sedna_tinyms.jobs.events import (
     SamplesArrived,
     WorkerFinished,
 )
-from sedna_tinyms.jobs.inference import InferenceService
 from sedna_tinyms.jobs.layout import JobLayout
+from sedna_tinyms.jobs.manifest.spec import Job
 from sedna_tinyms.jobs.paths import HostPaths
 from sedna_tinyms.jobs.preflight import check_files
 from sedna_tinyms.jobs.report import JobReport, RoundRecord
 from sedna_tinyms.jobs.rounds import BASE_RULES, Round, RoundContext, base_model
-from sedna_tinyms.jobs.spec import Job
 from sedna_tinyms.jobs.state import JobState, hold_lock, open_state
-from sedna_tinyms.jobs.supervisor import Inbox, StopRequestedError, Supervisor
 from sedna_tinyms.jobs.triggers import Verdict, check_trigger
+from sedna_tinyms.jobs.workers.inference import InferenceService
+from sedna_tinyms.jobs.workers.supervisor import Inbox, StopRequestedError, Supervisor
 
 __all__ = ["JobRunner"]
 

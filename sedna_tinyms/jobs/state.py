@@ -19,8 +19,8 @@ from typing import Any
 from sedna_tinyms.artifact.files import write_json
 from sedna_tinyms.errors import StorageError
 from sedna_tinyms.jobs.intake import Intake
+from sedna_tinyms.jobs.manifest.spec import Job
 from sedna_tinyms.jobs.models import ReportedModel, read_models
-from sedna_tinyms.jobs.spec import Job
 
 __all__ = ["JobState", "hold_lock", "open_state"]
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sedna_tinyms.errors import did_you_mean
-from sedna_tinyms.jobs.spec import Condition, Timer, Trigger
+from sedna_tinyms.jobs.manifest.spec import Condition, Timer, Trigger
 
 __all__ = [
     "METRIC",

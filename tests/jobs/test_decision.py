@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sedna_tinyms.jobs.decision import decide
 from sedna_tinyms.jobs.differences import DIFFERENCES
-from sedna_tinyms.jobs.spec import Condition, Timer, Trigger
+from sedna_tinyms.jobs.manifest.spec import Condition, Timer, Trigger
 
 NOON = datetime.time(12, 0)
 BETTER = {"accuracy": [0.9]}

@@ -1,8 +1,8 @@
 import pytest
 
 from sedna_tinyms.errors import ModelFileError
+from sedna_tinyms.jobs.manifest.spec import ModelResource
 from sedna_tinyms.jobs.models import ReportedModel, choose_model, read_models
-from sedna_tinyms.jobs.spec import ModelResource
 
 CKPT = {"format": "ckpt", "url": "/out/train/1/m.ckpt", "metrics": {"loss": [0.1]}}
 ONNX = {"format": "onnx", "url": "/out/train/1/m.onnx"}

@@ -250,7 +250,7 @@ def test_what_was_reported_counts_though_the_worker_crashes_afterwards(toy_job, 
 
 
 def test_a_worker_that_stays_after_its_report_is_ended(toy_job, play, monkeypatch):
-    monkeypatch.setattr("sedna_tinyms.jobs.stage_worker.EXIT_GRACE_SECONDS", 0.1)
+    monkeypatch.setattr("sedna_tinyms.jobs.workers.stage_worker.EXIT_GRACE_SECONDS", 0.1)
     assert outcomes(play({1: {"train": "stay"}})) == ["deployed"]
     assert "did not end after its report" in notes(toy_job)
 
@@ -469,7 +469,7 @@ import pathlib, sys
 sys.path.insert(0, {tests!r})
 from toy_job import ToyJob
 from sedna_tinyms.jobs.events import WorkerStarted
-from sedna_tinyms.jobs.loading import load_job
+from sedna_tinyms.jobs.manifest.loading import load_job
 from sedna_tinyms.jobs.runner import JobRunner
 
 def say(event):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sedna_tinyms.jobs.spec import Condition, Timer, Trigger
+from sedna_tinyms.jobs.manifest.spec import Condition, Timer, Trigger
 from sedna_tinyms.jobs.triggers import (
     OPERATORS,
     check_condition,

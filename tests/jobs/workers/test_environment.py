@@ -2,14 +2,14 @@ import json
 
 import pytest
 
-from sedna_tinyms.jobs.environment import (
+from sedna_tinyms.jobs.manifest.spec import HardExampleMining, WorkerTemplate
+from sedna_tinyms.jobs.workers.environment import (
     common_variables,
     eval_variables,
     inference_variables,
     train_variables,
     worker_environment,
 )
-from sedna_tinyms.jobs.spec import HardExampleMining, WorkerTemplate
 
 MINING = HardExampleMining("IBT", (("threshold_img", "0.9"), ("threshold_box", "0.9")))
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from sedna_tinyms.errors import did_you_mean
-from sedna_tinyms.jobs.findings import Findings
-from sedna_tinyms.jobs.templates import check_template
-from sedna_tinyms.jobs.yaml_source import YamlNode, text_at
+from sedna_tinyms.jobs.manifest.findings import Findings
+from sedna_tinyms.jobs.manifest.templates import check_template
+from sedna_tinyms.jobs.manifest.yaml_source import YamlNode, text_at
 
 __all__ = ["check_job"]
 

@@ -8,7 +8,7 @@ from job_files import JOB, changed, line_of, write_job
 
 from sedna_tinyms.errors import JobSpecError
 from sedna_tinyms.jobs import load_job
-from sedna_tinyms.jobs.spec import (
+from sedna_tinyms.jobs.manifest.spec import (
     Condition,
     Dataset,
     DeployModel,

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 
-from sedna_tinyms.jobs.spec import HardExampleMining, WorkerTemplate
+from sedna_tinyms.jobs.manifest.spec import HardExampleMining, WorkerTemplate
 from sedna_tinyms.onednn import limit_instruction_set
 
 __all__ = [

@@ -22,7 +22,7 @@ from pathlib import Path
 from threading import Lock, Thread
 
 from sedna_tinyms.errors import WorkerError
-from sedna_tinyms.jobs import lifeline
+from sedna_tinyms.jobs.workers import lifeline
 
 __all__ = ["Worker", "WorkerExit", "last_lines", "worker_name"]
 

@@ -3,8 +3,8 @@ import sys
 import pytest
 
 from sedna_tinyms.errors import JobSpecError
-from sedna_tinyms.jobs.command import worker_command
-from sedna_tinyms.jobs.spec import WorkerTemplate
+from sedna_tinyms.jobs.manifest.spec import WorkerTemplate
+from sedna_tinyms.jobs.workers.command import worker_command
 
 
 @pytest.fixture

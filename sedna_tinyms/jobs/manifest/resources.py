@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 
 from sedna_tinyms.errors import JobSpecError, did_you_mean
-from sedna_tinyms.jobs.paths import check_host_path
-from sedna_tinyms.jobs.schema import (
+from sedna_tinyms.jobs.manifest.schema import (
     Anything,
     Boolean,
     Field,
@@ -22,6 +21,7 @@ from sedna_tinyms.jobs.schema import (
     Quantity,
     Text,
 )
+from sedna_tinyms.jobs.paths import check_host_path
 from sedna_tinyms.jobs.triggers import METRIC, OPERATORS
 
 __all__ = [

@@ -11,7 +11,7 @@ import pytest
 from toy_job import wait_until
 
 from sedna_tinyms.errors import WorkerError
-from sedna_tinyms.jobs.worker import Worker, worker_name
+from sedna_tinyms.jobs.workers.worker import Worker, worker_name
 
 IGNORE_TERM = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
 SLEEP = "import time; print('ready', flush=True); time.sleep(60)\n"
@@ -167,7 +167,7 @@ def test_a_worker_does_not_outlive_a_killed_runner(tmp_path):
             sys.executable,
             "-c",
             "import pathlib, sys, time\n"
-            "from sedna_tinyms.jobs.worker import Worker\n"
+            "from sedna_tinyms.jobs.workers.worker import Worker\n"
             f"w = Worker('w', 'train', [sys.executable, '-c', {IGNORE_TERM + SLEEP!r}],"
             " environment={}, directory=pathlib.Path('/'), on_exit=print,"
             f" log=pathlib.Path({str(log)!r}))\n"

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path, PurePath
 
 from sedna_tinyms.errors import JobSpecError
-from sedna_tinyms.jobs.spec import WorkerTemplate
+from sedna_tinyms.jobs.manifest.spec import WorkerTemplate
 
 __all__ = ["worker_command"]
 

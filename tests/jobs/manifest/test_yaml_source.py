@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sedna_tinyms.errors import JobSpecError
-from sedna_tinyms.jobs.yaml_source import (
+from sedna_tinyms.jobs.manifest.yaml_source import (
     MAX_BYTES,
     MAX_DEPTH,
     YamlNode,

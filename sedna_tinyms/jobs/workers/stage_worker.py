@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from sedna_tinyms.errors import WorkerError
-from sedna_tinyms.jobs.endpoint import Report
 from sedna_tinyms.jobs.events import Event, Noted
-from sedna_tinyms.jobs.supervisor import Assignment, Supervisor
-from sedna_tinyms.jobs.worker import WorkerExit
+from sedna_tinyms.jobs.workers.endpoint import Report
+from sedna_tinyms.jobs.workers.supervisor import Assignment, Supervisor
+from sedna_tinyms.jobs.workers.worker import WorkerExit
 
 __all__ = ["StageFailedError", "run_stage_worker"]
 

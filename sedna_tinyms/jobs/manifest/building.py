@@ -1,4 +1,4 @@
-"""Turns documents that were found right into the values of `sedna_tinyms.jobs.spec`."""
+"""Turns documents that were found right into the values of `sedna_tinyms.jobs.manifest.spec`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sedna_tinyms.jobs.findings import Finding
-from sedna_tinyms.jobs.spec import (
+from sedna_tinyms.jobs.manifest.findings import Finding
+from sedna_tinyms.jobs.manifest.spec import (
     Condition,
     Dataset,
     DeployModel,
@@ -19,7 +19,7 @@ from sedna_tinyms.jobs.spec import (
     Trigger,
     WorkerTemplate,
 )
-from sedna_tinyms.jobs.yaml_source import YamlNode
+from sedna_tinyms.jobs.manifest.yaml_source import YamlNode
 
 __all__ = ["build_job"]
 

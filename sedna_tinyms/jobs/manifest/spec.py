@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sedna_tinyms.jobs.findings import Finding
+from sedna_tinyms.jobs.manifest.findings import Finding
 
 __all__ = [
     "Condition",

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sedna_tinyms.errors import did_you_mean
-from sedna_tinyms.jobs.building import build_job
-from sedna_tinyms.jobs.crosschecks import check_job
-from sedna_tinyms.jobs.findings import Findings
-from sedna_tinyms.jobs.resources import API_VERSION, SCHEMAS
-from sedna_tinyms.jobs.schema import describe
-from sedna_tinyms.jobs.spec import Job
-from sedna_tinyms.jobs.yaml_source import YamlNode, read_documents
+from sedna_tinyms.jobs.manifest.building import build_job
+from sedna_tinyms.jobs.manifest.crosschecks import check_job
+from sedna_tinyms.jobs.manifest.findings import Findings
+from sedna_tinyms.jobs.manifest.resources import API_VERSION, SCHEMAS
+from sedna_tinyms.jobs.manifest.schema import describe
+from sedna_tinyms.jobs.manifest.spec import Job
+from sedna_tinyms.jobs.manifest.yaml_source import YamlNode, read_documents
 
 __all__ = ["inspect_job", "load_job"]
 

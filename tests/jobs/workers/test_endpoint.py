@@ -7,7 +7,7 @@ from queue import SimpleQueue
 import pytest
 
 from sedna_tinyms.errors import EndpointError
-from sedna_tinyms.jobs.endpoint import BODY_LIMIT, Endpoint, Refusal, Report
+from sedna_tinyms.jobs.workers.endpoint import BODY_LIMIT, Endpoint, Refusal, Report
 
 RESULTS = [{"format": "ckpt", "url": "/out/train/1/m.ckpt", "metrics": {"accuracy": [0.5]}}]
 

@@ -1,6 +1,6 @@
 """A small declarative schema: what a value of a YAML document must look like.
 
-The resources themselves are declared in `sedna_tinyms.jobs.resources`. A check adds to the
+The resources themselves are declared in `sedna_tinyms.jobs.manifest.resources`. A check adds to the
 findings and goes on, so that one look finds everything that is wrong.
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sedna_tinyms.errors import did_you_mean
-from sedna_tinyms.jobs.findings import Findings
-from sedna_tinyms.jobs.yaml_source import YamlNode
+from sedna_tinyms.jobs.manifest.findings import Findings
+from sedna_tinyms.jobs.manifest.yaml_source import YamlNode
 
 __all__ = [
     "Anything",

@@ -16,9 +16,9 @@ from job_files import JOB, changed, line_of, write_job
 from sedna_tinyms.errors import JobSpecError
 from sedna_tinyms.jobs import load_job
 from sedna_tinyms.jobs.differences import DIFFERENCES
-from sedna_tinyms.jobs.findings import Severity
-from sedna_tinyms.jobs.loading import inspect_job
-from sedna_tinyms.jobs.yaml_source import parse_documents
+from sedna_tinyms.jobs.manifest.findings import Severity
+from sedna_tinyms.jobs.manifest.loading import inspect_job
+from sedna_tinyms.jobs.manifest.yaml_source import parse_documents
 
 
 def failure(directory: Path, text: str) -> list[str]:

@@ -1,14 +1,14 @@
 """What a worker's pod template says that a cluster, or one machine, treats otherwise.
 
-As in `sedna_tinyms.jobs.crosschecks`, what the schema has found wrong already is passed over.
+As in `crosschecks`, what the schema has found wrong already is passed over.
 """
 
 from __future__ import annotations
 
 from sedna_tinyms.errors import did_you_mean
-from sedna_tinyms.jobs.findings import Findings
-from sedna_tinyms.jobs.resources import CONTAINER_IGNORED, POD_IGNORED
-from sedna_tinyms.jobs.yaml_source import YamlNode, text_at
+from sedna_tinyms.jobs.manifest.findings import Findings
+from sedna_tinyms.jobs.manifest.resources import CONTAINER_IGNORED, POD_IGNORED
+from sedna_tinyms.jobs.manifest.yaml_source import YamlNode, text_at
 
 __all__ = ["check_template"]
 

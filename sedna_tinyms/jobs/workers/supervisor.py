@@ -13,14 +13,14 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import TypeAlias
 
-from sedna_tinyms.jobs.command import worker_command
-from sedna_tinyms.jobs.endpoint import Endpoint, Refusal, Report
-from sedna_tinyms.jobs.environment import common_variables, worker_environment
 from sedna_tinyms.jobs.events import Event, Noted, WorkerFinished, WorkerStarted
 from sedna_tinyms.jobs.layout import JobLayout
+from sedna_tinyms.jobs.manifest.spec import Job, WorkerTemplate
 from sedna_tinyms.jobs.paths import HostPaths
-from sedna_tinyms.jobs.spec import Job, WorkerTemplate
-from sedna_tinyms.jobs.worker import Worker, WorkerExit, worker_name
+from sedna_tinyms.jobs.workers.command import worker_command
+from sedna_tinyms.jobs.workers.endpoint import Endpoint, Refusal, Report
+from sedna_tinyms.jobs.workers.environment import common_variables, worker_environment
+from sedna_tinyms.jobs.workers.worker import Worker, WorkerExit, worker_name
 
 __all__ = ["Assignment", "Inbox", "StopRequestedError", "Supervisor", "worker_templates"]
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sedna_tinyms.jobs.deploy import HotUpdate
-from sedna_tinyms.jobs.endpoint import Report
-from sedna_tinyms.jobs.environment import inference_variables
 from sedna_tinyms.jobs.events import Event, Noted
 from sedna_tinyms.jobs.layout import JobLayout
+from sedna_tinyms.jobs.manifest.spec import Job
 from sedna_tinyms.jobs.paths import HostPaths
-from sedna_tinyms.jobs.spec import Job
-from sedna_tinyms.jobs.supervisor import Assignment, Supervisor
+from sedna_tinyms.jobs.workers.endpoint import Report
+from sedna_tinyms.jobs.workers.environment import inference_variables
+from sedna_tinyms.jobs.workers.supervisor import Assignment, Supervisor
 
 __all__ = ["InferenceService"]
 
