@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from mindspore import context as _context
 from mindspore.context import *  # noqa: F403
-from mindspore.context import GRAPH_MODE, get_context, set_context
+from mindspore.context import (
+    GRAPH_MODE,
+    ParallelMode,
+    get_context,
+    set_auto_parallel_context,
+    set_context,
+)
 
-__all__ = ["prefer_graph_mode"]
+__all__ = ["init_data_parallel", "prefer_graph_mode"]
 __all__ += _context.__all__
 
 if TYPE_CHECKING:
@@ -29,6 +36,32 @@ def prefer_graph_mode() -> bool:
     if not _mode_was_chosen():
         set_context(mode=GRAPH_MODE)
     return bool(get_context("mode") == GRAPH_MODE)
+
+
+def init_data_parallel() -> tuple[int, int]:
+    """Join the processes that MindSpore's launcher ``msrun`` started, to train as one.
+
+    From then on every training step averages the gradients over all processes, each of which
+    trains on its own part of a batch. The result is that of one process on the whole batches, so
+    far as the network treats each sample by itself: batch normalization sees its part only. All
+    processes must start from the same weights, by the same seed or the same file. Call it before
+    the first operator runs.
+
+    Returns
+    -------
+    rank : int
+        Which of the processes this is, from 0: the ``shard_id`` of its dataset.
+    processes : int
+        How many there are: the ``num_shards`` of its dataset. Without ``msrun`` it is 1, and
+        nothing was done.
+    """
+    if "MS_ROLE" not in os.environ:
+        return 0, 1
+    from mindspore.communication import get_group_size, get_rank, init
+
+    init()
+    set_auto_parallel_context(parallel_mode=ParallelMode.DATA_PARALLEL, gradients_mean=True)
+    return get_rank(), get_group_size()
 
 
 def _mode_was_chosen() -> bool:
