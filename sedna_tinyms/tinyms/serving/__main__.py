@@ -58,7 +58,7 @@ def serve(settings: Settings, announce_to: int | None = None) -> None:
         from sedna_tinyms.tinyms.serving.predicting import Predictor
         from sedna_tinyms.tinyms.serving.repository import Repository
         from sedna_tinyms.tinyms.serving.runner import Runner
-        from sedna_tinyms.tinyms.serving.web_server import bind, web_server
+        from sedna_tinyms.tinyms.serving.web_server import bind, serve_until_told, web_server
 
     signal.signal(signal.SIGTERM, _end)
     bound = bind(settings.host, settings.port)
@@ -76,7 +76,7 @@ def serve(settings: Settings, announce_to: int | None = None) -> None:
         if announce_to is not None:
             with os.fdopen(announce_to, "w") as announcement:
                 announcement.write(f"{port}\n")
-        server.run()
+        serve_until_told(server)
     finally:
         repository.stop()
         runner.stop()

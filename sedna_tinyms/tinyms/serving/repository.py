@@ -30,6 +30,7 @@ __all__ = ["Repository", "State"]
 
 logger = logging.getLogger(__name__)
 
+REASON_LIMIT = 500
 Stamp = tuple[int, int, int]
 
 
@@ -175,7 +176,7 @@ class Repository:
     def _fail(self, entry: Entry, before: State, reason: str) -> None:
         stays = "; the version before stays in service" if before.servable else ""
         logger.error("the servable %s cannot be loaded%s: %s", entry.name, stays, reason)
-        reason = without_paths(reason).partition("\n")[0]
+        reason = " ".join(without_paths(reason).split())[:REASON_LIMIT]
         self._states[entry.name] = replace(before, entry=entry, reason=reason)
         self._observe(entry.name, False)
 

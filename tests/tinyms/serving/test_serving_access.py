@@ -1,0 +1,141 @@
+import socket
+import threading
+
+import pytest
+import requests
+from serving_http import Http, start
+
+from sedna_tinyms.errors import ConfigurationError
+from sedna_tinyms.tinyms.serving import Client, Server
+from sedna_tinyms.tinyms.serving.settings import is_loopback
+
+TOKEN = "a-token-of-some-length"  # noqa: S105 - made up for the tests
+PAGE = "https://page.example"
+
+
+@pytest.fixture(scope="module")
+def guarded(parts):
+    """Return a server that others can reach, with a token and one allowed page."""
+    with start(parts, "--allow-origin", PAGE, host="0.0.0.0", token=TOKEN) as http:  # noqa: S104
+        yield http.server
+
+
+def get(server, path, method="GET", **headers):
+    with requests.Session() as session:
+        session.trust_env = False
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        url = f"http://127.0.0.1:{server.port}{path}"
+        return session.request(method, url, headers=names, timeout=60)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])  # noqa: S104
+def test_an_address_that_others_reach_needs_a_token(host, tmp_path):
+    with pytest.raises(ConfigurationError, match="token"):
+        Server(host, 0, tmp_path, token="")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "127.9.9.9"])
+def test_loopback_needs_none(host):
+    assert is_loopback(host)
+
+
+def test_a_short_token_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match="16 characters"):
+        Server(token="short", serving_path=tmp_path)  # noqa: S106
+
+
+@pytest.mark.parametrize(
+    "path", ["/servables", "/predict", "/metrics", "/health", "/v2", "/v2/models/parts", "/none"]
+)
+@pytest.mark.parametrize("given", ["", f"Bearer {TOKEN}x", "Bearer ", TOKEN, f"Basic {TOKEN}"])
+def test_without_the_token_nothing_is_told(guarded, path, given):
+    answer = get(guarded, path, Authorization=given)
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert "token" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/", "/v2/health/live", "/v2/health/ready"])
+def test_the_page_and_the_probes_need_no_token(guarded, path):
+    assert get(guarded, path).status_code == 200
+
+
+def test_the_token_opens(guarded):
+    answer = get(guarded, "/servables", Authorization=f"Bearer {TOKEN}")
+    assert answer.json()["status"] == 0
+    client = Client("127.0.0.1", guarded.port, token=TOKEN)
+    assert [servable["name"] for servable in client.list_servables()] == ["parts"]
+
+
+def test_the_token_is_not_on_the_command_line(guarded):
+    with open(f"/proc/{guarded._process.pid}/cmdline", "rb") as stream:  # noqa: PTH123
+        assert TOKEN.encode() not in stream.read()
+
+
+def test_an_allowed_page_may_ask(guarded):
+    preflight = get(guarded, "/predict", "OPTIONS", Origin=PAGE)
+    assert preflight.headers["Access-Control-Allow-Origin"] == PAGE
+    assert "Authorization" in preflight.headers["Access-Control-Allow-Headers"]
+    answer = get(guarded, "/servables", Origin=PAGE, Authorization=f"Bearer {TOKEN}")
+    assert answer.status_code == 200
+    assert answer.headers["Access-Control-Allow-Origin"] == PAGE
+    assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+def test_other_pages_may_not(guarded, http, origin, method):
+    for answer in (
+        get(guarded, "/servables", method, Origin=origin, Authorization=f"Bearer {TOKEN}"),
+        http.session.request(method, f"{http.url}/predict", headers={"Origin": origin}, timeout=60),
+    ):
+        assert answer.status_code == 403
+        assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_its_own_page_may(http):
+    assert http.get("/servables", headers={"Origin": http.url}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:5000", "192.0.2.1"])
+def test_a_name_that_is_not_its_own_is_refused_without_a_token(http, host):
+    assert http.get("/servables", headers={"Host": host}).status_code == 403
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:5000", "[::1]:5000"])
+def test_its_own_names_are_served(http, host):
+    assert http.get("/servables", headers={"Host": host}).status_code == 200
+
+
+def test_one_too_many_waiting_is_told_to_come_back(served, parts, picture):
+    http = served(parts, "--waiting-limit", "1")
+    answers, deadline = [], threading.Event()
+
+    def ask():
+        client = Http(http.server)
+        while not deadline.is_set():
+            answer = client.picture(picture)
+            answers.append((answer.status_code, answer.headers.get("Retry-After")))
+            if answer.status_code == 503:
+                deadline.set()
+        client.session.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert set(answers) == {(200, None), (503, "1")}
+    assert http.get("/v2/health/live").status_code == 200
+    assert http.picture(picture).status_code == 200  # the place is free again
+
+
+def test_silent_connections_keep_nobody_out(http, picture):
+    silent = [socket.create_connection(("127.0.0.1", http.server.port)) for _ in range(100)]
+    for connection in silent[:50]:
+        connection.sendall(
+            b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n"
+        )
+    assert http.picture(picture).status_code == 200
+    for connection in silent:
+        connection.close()
