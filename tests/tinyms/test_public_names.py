@@ -130,7 +130,7 @@ MODULES_LEFT_OUT = {
 AWAITED = set(
     """
     data.GanImageFolderDataset data.UnalignedDataset data.save_image data.utils
-    vision.coco_eval
+    
     """.split()  # noqa: SIM905
 )
 

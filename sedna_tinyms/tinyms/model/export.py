@@ -14,6 +14,7 @@ from mindspore import Tensor, nn
 
 from sedna_tinyms.artifact.files import write_file
 from sedna_tinyms.errors import extra
+from sedna_tinyms.tinyms.model.modes import kept_modes
 
 __all__ = ["export_onnx", "for_export"]
 
@@ -39,12 +40,8 @@ def for_export(network: nn.Cell) -> Iterator[nn.Cell]:
     The cell is a new one each time, because MindSpore exports one and the same cell as ONNX only
     once: exporting changes the graph that it keeps for the cell, and the next export fails on it.
     """
-    modes = [(cell, cell.training) for _, cell in network.cells_and_names()]
-    try:
+    with kept_modes(network):
         yield _Exported(network).set_train(False)
-    finally:
-        for cell, training in modes:
-            cell.add_flags(training=training)
 
 
 def export_onnx(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from mindspore import Parameter, Tensor, nn
 from sedna_tinyms.artifact.files import copy_file
 from sedna_tinyms.errors import ConfigurationError, ModelFileError, Problems, did_you_mean
 from sedna_tinyms.tinyms.model.export import for_export
+from sedna_tinyms.tinyms.model.lr_finder import LearningRateCurve, find_learning_rate
+from sedna_tinyms.tinyms.model.summary import ModelSummary, summarize
 from sedna_tinyms.tinyms.model.weights import load_weights, save_weights
 
 __all__ = ["Model", "load"]
@@ -91,6 +94,66 @@ class Model(mindspore.Model):  # type: ignore[misc]
         super().__init__(
             self.network, loss_fn, optimizer, metrics, eval_network, amp_level=amp_level, **kwargs
         )
+
+    def summary(
+        self, input_shape: Sequence[int], batch_size: int = 1, repeats: int = 5
+    ) -> ModelSummary:
+        """Return layers, shapes, parameters, operations and the time of one prediction.
+
+        It needs no data and no `compile`, and leaves the network as it was: a picture of zeros
+        goes through it.
+
+        Parameters
+        ----------
+        input_shape : sequence of int
+            Shape of one sample, without the batch axis: ``(3, 224, 224)``.
+        batch_size : int
+            Samples in one prediction.
+        repeats : int
+            How many predictions are timed; 0 measures no time.
+
+        Returns
+        -------
+        ModelSummary
+            ``print()`` shows it as a table.
+
+        Raises
+        ------
+        ConfigurationError
+            If the network cannot take such an input.
+        """
+        return summarize(self.network, self.predict, input_shape, batch_size, repeats)
+
+    def lr_find(
+        self, train_dataset: Any, lowest: float = 1e-6, highest: float = 1.0, steps: int = 100
+    ) -> LearningRateCurve:
+        """Try learning rates in short training steps, and forget what was learnt.
+
+        All parameters, those of the optimizer too, have their values again afterwards, also if an
+        error or Ctrl-C ended it.
+
+        Parameters
+        ----------
+        train_dataset : Dataset
+            As for `train`; it is repeated if it has fewer batches than `steps`.
+        lowest, highest : float
+            The first and the last learning rate.
+        steps : int
+            How many are tried; fewer if the loss runs away before.
+
+        Returns
+        -------
+        LearningRateCurve
+            With the rate to start a training with as `suggestion`.
+
+        Raises
+        ------
+        ConfigurationError
+            If a parameter is out of its range, the model is compiled without optimizer, or the
+            optimizer's learning rate cannot be set: one for each group of parameters, or a
+            schedule that is computed.
+        """
+        return find_learning_rate(self, train_dataset, lowest, highest, steps)
 
     def save_checkpoint(self, ckpt_file_name: str | os.PathLike[str]) -> None:
         """Write the network's parameters, whole or not at all, with mode 0644.

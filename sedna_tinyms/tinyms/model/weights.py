@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from mindspore import Parameter, Tensor, nn
+from mindspore import Parameter, nn
 from numpy.typing import NDArray
 
 from sedna_tinyms.errors import ForeignModelError
 from sedna_tinyms.tinyms.model.naming import tinyms_names
+from sedna_tinyms.tinyms.model.parameters import set_value
 from sedna_tinyms.tinyms.model.weights_file import Weights, read_weights, save_weights
 
 __all__ = ["LoadReport", "Weights", "load_weights", "read_weights", "save_weights"]
@@ -134,8 +135,7 @@ def load_weights(
     )
     _require_same_network(report, differing, wanted, arrays, strict)
     for name in matched:
-        parameter = wanted[name]
-        parameter.set_data(Tensor(arrays[name].astype(parameter.asnumpy().dtype)))
+        set_value(wanted[name], arrays[name])
     return report
 
 

@@ -30,6 +30,7 @@ from sedna_tinyms.tinyms.vision.classification import (
     cifar10_transform,
     mnist_transform,
 )
+from sedna_tinyms.tinyms.vision.coco import coco_eval
 from sedna_tinyms.tinyms.vision.cyclegan import CycleGanDatasetTransform, cyclegan_transform
 from sedna_tinyms.tinyms.vision.detection import (
     ShanshuiTransform,
@@ -74,6 +75,7 @@ __all__ = [
     "VOCTransform",
     "as_rgb",
     "cifar10_transform",
+    "coco_eval",
     "cyclegan_transform",
     "decode",
     "hwc2chw",
