@@ -130,7 +130,6 @@ MODULES_LEFT_OUT = {
 AWAITED = set(
     """
     data.GanImageFolderDataset data.UnalignedDataset data.save_image data.utils
-    
     """.split()  # noqa: SIM905
 )
 
