@@ -78,15 +78,15 @@ def running_job(root: Path, rounds: int) -> Iterator[Job]:
             raise WorkerError(f"the runner ended with {runner.returncode}; its reason is above")
 
     lines = threading.Thread(target=pass_on, name="runner-output")
-    lines.start()
-    try:
-        yield Job(root, check)
-        runner.wait()
-    finally:
-        if runner.poll() is None:
-            runner.terminate()
+    with runner:
+        lines.start()
+        try:
+            yield Job(root, check)
             runner.wait()
-        lines.join()
+        finally:
+            if runner.poll() is None:
+                runner.terminate()
+            lines.join()
 
 
 def play_workshop(root: Path, job: Job) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from numpy.typing import NDArray
+from PIL import Image
 from shapes import photograph_shape
 from torch import Tensor, nn
 
@@ -140,7 +141,7 @@ def train(network: nn.Module, pictures: Tensor, labels: Tensor) -> None:
 
 
 def _draw(shape_class: int, index: int) -> NDArray[np.uint8]:
-    picture = photograph_shape(shape_class, index).resize((SIZE, SIZE))
+    picture = photograph_shape(shape_class, index).resize((SIZE, SIZE), Image.Resampling.BILINEAR)
     return np.asarray(picture).transpose(2, 0, 1)
 
 

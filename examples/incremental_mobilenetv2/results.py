@@ -15,8 +15,8 @@ from world import Answer, Truth, read_answers, read_truth
 
 from sedna_tinyms.artifact.files import write_json
 from sedna_tinyms.errors import StorageError, WorkerError
-from sedna_tinyms.jobs.loading import load_job
-from sedna_tinyms.jobs.spec import Job
+from sedna_tinyms.jobs.manifest.loading import load_job
+from sedna_tinyms.jobs.manifest.spec import Job
 
 __all__ = ["IN_SERVICE", "MeasuredModel", "Results", "Span", "gather", "measure"]
 

@@ -54,12 +54,14 @@ def shape_field(shape_class: int, rng: np.random.Generator) -> Image.Image:
     """Draw the heights of one shape, as `parts.height_field` does of a part."""
     plan = np.random.default_rng(shape_class)  # what all pictures of the class share
     pencil = Pencil(CANVAS, Pose.random(rng))
-    (_blob, _blob, _sticks, _blocks)[shape_class % 4](pencil, plan, rng)
+    flatness = plan.uniform(0.35, 1) * rng.uniform(0.94, 1.06)
+    (_blob, _blob, _sticks, _blocks)[shape_class % 4](pencil, plan, rng, flatness)
     return pencil.heights()
 
 
-def _blob(pencil: Pencil, plan: np.random.Generator, rng: np.random.Generator) -> None:
-    flatness = plan.uniform(0.35, 1) * rng.uniform(0.94, 1.06)
+def _blob(
+    pencil: Pencil, plan: np.random.Generator, rng: np.random.Generator, flatness: float
+) -> None:
     slow = (int(plan.integers(2, 6)), plan.uniform(0, 0.16), plan.uniform(0, 6.28))
     quick = (int(plan.integers(3, 16)), plan.uniform(0.03, 0.13), plan.uniform(0, 6.28))
 
@@ -82,7 +84,9 @@ def _blob(pencil: Pencil, plan: np.random.Generator, rng: np.random.Generator) -
             pencil.disc(radius * flatness * rng.uniform(0.85, 1.15), 0, (x, y * flatness))
 
 
-def _sticks(pencil: Pencil, plan: np.random.Generator, rng: np.random.Generator) -> None:
+def _sticks(
+    pencil: Pencil, plan: np.random.Generator, rng: np.random.Generator, _flatness: float
+) -> None:
     count = int(plan.integers(3, 8))
     joints = [(plan.uniform(-0.9, 0.9), plan.uniform(-0.9, 0.9)) for _ in range(count)]
     thickness = plan.uniform(0.08, 0.22) * rng.uniform(0.85, 1.15)
@@ -95,7 +99,9 @@ def _sticks(pencil: Pencil, plan: np.random.Generator, rng: np.random.Generator)
             pencil.disc(thickness * 0.5, 0, joint)
 
 
-def _blocks(pencil: Pencil, plan: np.random.Generator, rng: np.random.Generator) -> None:
+def _blocks(
+    pencil: Pencil, plan: np.random.Generator, rng: np.random.Generator, _flatness: float
+) -> None:
     width = plan.uniform(0.12, 0.35) * rng.uniform(0.9, 1.1)
     pencil.rod((-0.9, 0), (0.9, 0), width, int(plan.integers(170, 230)))
     for _ in range(int(plan.integers(1, 5))):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from sedna_tinyms.errors import DatasetError
-from sedna_tinyms.jobs.loading import load_job
+from sedna_tinyms.jobs.manifest.loading import load_job
 from sedna_tinyms.tinyms.model import read_weights
 
 COLOURS = {"red": (220, 40, 30), "blue": (30, 60, 220)}

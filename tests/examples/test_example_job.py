@@ -1,0 +1,108 @@
+"""The job's worker scripts, run by the runner with the worker library that is at hand."""
+
+import json
+import time
+
+import demo
+import numpy as np
+import prepare
+import pytest
+import world
+from PIL import Image
+from results import measure
+
+from sedna_tinyms.jobs.manifest.loading import load_job
+
+COLOURS = {"blue": (30, 60, 220), "green": (40, 190, 60), "red": (220, 40, 30)}
+PICTURES = 14
+SETTINGS = {
+    "INPUT_SHAPE": "32",
+    "WIDTH": "0.25",
+    "TRAIN_LAYERS": "head",
+    "EPOCHS": "30",
+    "LEARNING_RATE": "0.1",
+    "BATCH_SIZE": "8",
+}
+
+
+def paint(path, class_name, rng):
+    pixels = np.array(COLOURS[class_name]) + rng.integers(-25, 25, (32, 32, 3))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Two rounds, with pictures dropped in between: one of them broken."""
+    base = tmp_path_factory.mktemp("example")
+    rng = np.random.default_rng(0)
+    rows = ["file,domain,class,split"]
+    for domain in ("first", "second"):
+        for class_name in COLOURS:
+            for number in range(PICTURES):
+                name = f"{domain}-{class_name}-{number}.png"
+                paint(base / "images" / name, class_name, rng)
+                rows.append(f"{name},{domain},{class_name},{'test' if number < 4 else 'train'}")
+    (base / "images/labels.csv").write_text("\n".join(rows), encoding="utf-8")
+    root = base / "root"
+    settings = [word for pair in SETTINGS.items() for word in ("--set", "=".join(pair))]
+    assert prepare.main(["--root", str(root), "--images", str(base / "images"), *settings]) == 0
+
+    with demo.running_job(root, rounds=2) as job:
+        camera = world.Camera(root)
+        job.wait_for_round(1)
+        for class_name in COLOURS:
+            paint(base / f"{class_name}.png", class_name, rng)
+        (base / "broken.png").write_bytes(b"no picture at all")
+        camera.drop(sorted(base.glob("*.png")))
+        results = root / "camera/results/results.jsonl"
+        job.wait_until(
+            "four answers", lambda: results.exists() and len(results.read_text().splitlines()) >= 4
+        )
+        demo.play_arrivals(root, job, sorted((root / "arrivals").iterdir()))
+    return root
+
+
+def test_both_rounds_end_with_a_decision_on_comparable_metrics(run):
+    report = json.loads((run / "output/workshop/report.json").read_text())
+    assert [record["round"] for record in report["rounds"]] == [1, 2]
+    for record in report["rounds"]:
+        assert record["outcome"] in ("deployed", "refused"), record["reason"]
+        assert record["new"].keys() == record["old"].keys()
+        assert record["train_samples"] == 22
+        assert record["stages"]["train"]["peak_bytes"] < 2e9
+    assert report["rounds"][0]["outcome"] == "deployed"
+    assert report["rounds"][1]["eval_samples"] == 16
+
+
+def test_the_worker_answers_every_picture_and_survives_a_broken_one(run):
+    lines = (run / "camera/results/results.jsonl").read_text().splitlines()
+    entries = {entry["picture"]: entry for entry in map(json.loads, lines)}
+    assert set(entries) == {"blue.png", "broken.png", "green.png", "red.png"}
+    assert "broken.png" in entries["broken.png"]["error"]
+    assert (run / "camera/results/broken/broken.png").exists()
+    answers = world.read_answers(run)
+    assert [answer.picture for answer in answers] == ["blue.png", "green.png", "red.png"]
+    for answer in answers:
+        assert answer.class_name in COLOURS
+        assert 1 / 3 <= answer.score <= 1
+        assert abs(answer.time - time.time()) < 600
+        assert (run / "camera/hard_examples" / answer.picture).exists() == answer.hard
+    assert not list((run / "camera/incoming").iterdir())
+
+
+def test_what_was_deployed_is_the_first_rounds_model_or_the_seconds(run):
+    rounds = json.loads((run / "output/workshop/report.json").read_text())["rounds"]
+    deployed = [record["new_model"] for record in rounds if record["outcome"] == "deployed"][-1]
+    served = (run / "models/deploy/deploy.ckpt").read_bytes()
+    assert served == (run / deployed.lstrip("/")).read_bytes()
+
+
+def test_held_out_pictures_show_what_was_learnt(run):
+    job = load_job(run / "job.yaml")
+    rounds = json.loads((run / "output/workshop/report.json").read_text())["rounds"]
+    accuracy = measure(run, job, rounds)
+    learnt = accuracy["/models/deploy/deploy.ckpt"]
+    assert set(learnt) == {"first", "second"}
+    assert min(learnt.values()) > 0.6
+    assert json.loads((run / "held_out.json").read_text()) == accuracy
