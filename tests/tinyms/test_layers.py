@@ -68,3 +68,27 @@ def test_gradients_of_a_function_and_of_the_weights_of_a_layer(compiled):
 def test_primitives_are_functions_and_classes():
     a, b = ts.array([1.0, 2.0]), ts.array([3.0, 4.0])
     assert P.tensor_add(a, b).asnumpy().tolist() == P.Add()(a, b).asnumpy().tolist() == [4.0, 6.0]
+
+
+@pytest.mark.parametrize("function", [ts.array, ts.asarray, ts.asfarray])
+def test_numpy_arrays_become_tensors_like_lists(function):
+    numbers = [[1.0, 2.0], [3.0, 4.0]]
+    for value in (numbers, np.array(numbers, np.float32), ts.Tensor(numbers)):
+        assert isinstance(function(value), ts.Tensor)
+        assert function(value, dtype=ts.float16).asnumpy().tolist() == numbers
+    assert float(function(np.float32(0.5))) == 0.5
+
+
+def test_an_array_keeps_its_type_and_is_a_copy():
+    numbers = np.arange(3, dtype=np.int16)
+    tensor = ts.array(obj=numbers, ndmin=2)
+    numbers[:] = 9
+    assert (tensor.dtype, tensor.asnumpy().tolist()) == (ts.int16, [[0, 1, 2]])
+
+
+def test_an_array_can_be_made_inside_a_compiled_function():
+    @P.jit
+    def add_two(x):
+        return x + ts.array([2.0, 2.0])
+
+    assert add_two(ts.ones(2)).asnumpy().tolist() == [3.0, 3.0]
