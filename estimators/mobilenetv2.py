@@ -26,7 +26,6 @@ from sedna_tinyms.learning.metrics import classification_metrics
 from sedna_tinyms.tinyms.context import prefer_graph_mode
 from sedna_tinyms.tinyms.model import (
     MobileNetV2,
-    Weights,
     export_onnx,
     load_weights,
     read_weights,
@@ -37,10 +36,6 @@ from sedna_tinyms.tinyms.utils.train import mobilenetv2_lr
 __all__ = ["MobileNetV2Estimator"]
 
 logger = logging.getLogger(__name__)
-
-HEAD_WEIGHT = "head.head.1.weight"
-DESCRIBED = ("class_names", "input_size", "width", "pad_mode", "mean", "std")
-"""Settings that a model file has its own word on."""
 
 SETTLED_STEPS = 60
 LEAST_SETTLING_STEPS = 10
@@ -198,7 +193,7 @@ class MobileNetV2Estimator(ABC):
         network, card = self._network, self._card
         samples = read_samples(data, card.class_names)
         pixels = load_pixels(samples.pictures, card.input_size)
-        logits = forward(network, pixels, self.settings.batch_size, self._normalize)
+        logits = forward(network, pixels, self.settings.batch_size, card.normalize)
         return classification_metrics(samples.labels, logits.argmax(1), len(card.class_names))
 
     def predict(self, data: Any) -> Prediction | list[Prediction]:
@@ -222,7 +217,7 @@ class MobileNetV2Estimator(ABC):
         if not pictures:
             return []
         pixels = load_pixels(pictures, card.input_size)
-        logits = forward(network, pixels, self.settings.batch_size, self._normalize)
+        logits = forward(network, pixels, self.settings.batch_size, card.normalize)
         predictions = [Prediction(row, card.class_names) for row in logits]
         return predictions if several else predictions[0]
 
@@ -254,8 +249,8 @@ class MobileNetV2Estimator(ABC):
         """
         path = Path(model_url)
         weights = read_weights(path)
-        card = self._card_of(weights, path)
-        network = self._build(card)
+        card = ModelCard.from_file(self.settings, weights, path)
+        network = card.build(self.settings.seed)
         load_weights(network, path)
         self.card, self.network, self.memory = card, network, None
         self._memory_file = _memory_file(path)
@@ -285,8 +280,8 @@ class MobileNetV2Estimator(ABC):
             raise ConfigurationError(
                 f"{path} names no classes, so class_names must be given to begin from it"
             )
-        card = self._described_by_settings(names)
-        network = self._build(card)
+        card = ModelCard.from_settings(self.settings, names)
+        network = card.build(self.settings.seed)
         heads = [a for n, a in weights.arrays.items() if n.startswith(("head.", "classifier."))]
         fits = any(array.shape[:1] == (len(card.class_names),) for array in heads)
         report = load_weights(network, path, skip_head=not fits)
@@ -304,13 +299,13 @@ class MobileNetV2Estimator(ABC):
         domains: Sequence[str],
     ) -> tuple[list[float], float]:
         """Train on uint8 pictures; return the loss of each epoch and the final accuracy."""
-        settings = self.settings
+        settings, card = self.settings, self._card
         cut = CUTS[settings.train_layers]
         variants: list[NDArray[Any]] = [pixels, pixels[..., ::-1]] if settings.flip else [pixels]
-        prepare: Callable[[NDArray[np.generic]], NDArray[np.float32]] = self._normalize
+        prepare: Callable[[NDArray[np.generic]], NDArray[np.float32]] = card.normalize
         if cut:
             frozen = FrozenPart(network, cut)
-            variants = [forward(frozen, v, settings.batch_size, self._normalize) for v in variants]
+            variants = [forward(frozen, v, settings.batch_size, card.normalize) for v in variants]
             prepare = _unchanged
         trained = TrainedPart(network, cut)
         steps = settings.epochs * -(-len(labels) // settings.batch_size)
@@ -345,13 +340,6 @@ class MobileNetV2Estimator(ABC):
         `trained` is in training mode, maps inputs to logits, and its parameters are the network's.
         """
 
-    def _normalize(self, pixels: NDArray[np.generic]) -> NDArray[np.float32]:
-        mean, std = (
-            np.array(v, np.float32)[:, None, None] for v in (self._card.mean, self._card.std)
-        )
-        normalized: NDArray[np.float32] = (pixels.astype(np.float32) - mean) / std
-        return normalized
-
     # --- what the network is for --------------------------------------------------------------
 
     @property
@@ -375,46 +363,8 @@ class MobileNetV2Estimator(ABC):
             return
         if class_names is None:
             raise ConfigurationError("there is no model yet, and class_names are not given")
-        card = self._described_by_settings(class_names)
-        self.card, self.network = card, self._build(card)
-
-    def _described_by_settings(self, class_names: Sequence[str]) -> ModelCard:
-        given = {name: getattr(self.settings, name) for name in DESCRIBED}
-        return ModelCard(
-            **{name: _plain(value) for name, value in given.items() if value is not None}
-            | {"class_names": tuple(class_names)}
-        )
-
-    def _card_of(self, weights: Weights, path: Path) -> ModelCard:
-        """Return what the model file is for, which must not contradict the settings."""
-        card = ModelCard.from_metadata(weights.metadata, str(path))
-        if card is None:
-            head = weights.arrays.get(HEAD_WEIGHT)
-            names = self.settings.class_names
-            if names is None:
-                names = tuple(str(number) for number in range(0 if head is None else len(head)))
-            return self._described_by_settings(names)
-        for name in DESCRIBED:
-            wanted, found = getattr(self.settings, name), getattr(card, name)
-            if wanted is not None and _plain(wanted) != found:
-                raise ForeignModelError(
-                    f"the model file {path} has {name} {_shown(found)}, this estimator is set to "
-                    f"{_shown(_plain(wanted))}: set the same {name}, none at all, or name another "
-                    "model"
-                )
-        return card
-
-    def _build(self, card: ModelCard) -> MobileNetV2:
-        state = np.random.get_state()  # the network draws its weights from the global generator
-        np.random.seed(self.settings.seed % 2**32)
-        try:
-            network = MobileNetV2(
-                len(card.class_names), width_mult=card.width, pad_mode=card.pad_mode
-            )
-        finally:
-            np.random.set_state(state)
-        network.set_train(False)
-        return network
+        card = ModelCard.from_settings(self.settings, class_names)
+        self.card, self.network = card, card.build(self.settings.seed)
 
     # --- replay -------------------------------------------------------------------------------
 
@@ -445,12 +395,3 @@ def _memory_file(model: Path) -> Path:
 
 def _unchanged(inputs: NDArray[np.generic]) -> NDArray[np.float32]:
     return inputs.astype(np.float32, copy=False)
-
-
-def _plain(value: Any) -> Any:
-    """Return sequences as tuples, so that equal settings compare as equal."""
-    return value if isinstance(value, str | int | float) else tuple(value)
-
-
-def _shown(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from estimators.settings import Settings
 from sedna_tinyms.errors import ForeignModelError, ModelFileError
+from sedna_tinyms.tinyms.model import MobileNetV2, Weights
 from sedna_tinyms.tinyms.vision.transforms import IMAGENET_MEAN, IMAGENET_STD
 
 __all__ = ["ModelCard"]
 
 ARCHITECTURE = "MobileNetV2"
 FORMAT_VERSION = 1
+HEAD_WEIGHT = "head.head.1.weight"
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,58 @@ class ModelCard:
     pad_mode: str = "pad"
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
+
+    @classmethod
+    def from_settings(cls, settings: Settings, class_names: Sequence[str]) -> ModelCard:
+        """Describe a new model."""
+        given = {field.name: getattr(settings, field.name) for field in fields(cls)}
+        described = {name: _plain(value) for name, value in given.items() if value is not None}
+        return cls(**described | {"class_names": tuple(class_names)})
+
+    @classmethod
+    def from_file(cls, settings: Settings, weights: Weights, path: Path) -> ModelCard:
+        """Describe a model file, from its own words or, where it has none, from the settings.
+
+        Raises
+        ------
+        ForeignModelError
+            If the file and the settings contradict each other; the message names both.
+        ModelFileError
+            If what the file says cannot be understood.
+        """
+        card = cls.from_metadata(weights.metadata, str(path))
+        if card is None:
+            head = weights.arrays.get(HEAD_WEIGHT)
+            numbers = [str(number) for number in range(0 if head is None else len(head))]
+            return cls.from_settings(settings, settings.class_names or numbers)
+        for field in fields(cls):
+            wanted, found = getattr(settings, field.name), getattr(card, field.name)
+            if wanted is not None and _plain(wanted) != found:
+                raise ForeignModelError(
+                    f"the model file {path} has {field.name} {_shown(found)}, this estimator is "
+                    f"set to {_shown(_plain(wanted))}: set the same {field.name}, none at all, or "
+                    "name another model"
+                )
+        return card
+
+    def build(self, seed: int) -> MobileNetV2:
+        """Return a network of this description, with random weights, for prediction."""
+        state = np.random.get_state()  # the network draws its weights from the global generator
+        np.random.seed(seed % 2**32)
+        try:
+            network = MobileNetV2(
+                len(self.class_names), width_mult=self.width, pad_mode=self.pad_mode
+            )
+        finally:
+            np.random.set_state(state)
+        network.set_train(False)
+        return network
+
+    def normalize(self, pixels: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Bring pixels from 0 to 255, of shape (N, 3, H, W), to the network's input."""
+        mean, std = (np.array(value, np.float32)[:, None, None] for value in (self.mean, self.std))
+        normalized: NDArray[np.float32] = (pixels.astype(np.float32) - mean) / std
+        return normalized
 
     def metadata(self) -> dict[str, str]:
         """Return texts to store in a model file, each value as JSON."""
@@ -87,3 +146,12 @@ class ModelCard:
                 f"version {FORMAT_VERSION}: use the same release that wrote it"
             )
         return card
+
+
+def _plain(value: Any) -> Any:
+    """Return sequences as tuples, so that equal settings compare as equal."""
+    return value if isinstance(value, str | int | float) else tuple(value)
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

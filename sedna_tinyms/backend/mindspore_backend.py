@@ -265,8 +265,11 @@ class MSBackend:
             As for `load`; the estimator then is as it was.
         """
         url = str(model_url or self.model_save_path)
-        name = self.model_name
-        with named_model(url, name) as path, MINDSPORE, unchanged_on_error(self.estimator):
+        with (
+            named_model(url, self.model_name, with_memory=True) as path,
+            MINDSPORE,
+            unchanged_on_error(self.estimator),
+        ):
             _load(self.estimator, path, url, {}, to_train=True)
         self.has_load = True
         self._served = None

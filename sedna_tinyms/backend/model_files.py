@@ -46,7 +46,7 @@ def exists(url: str) -> bool:
 
 
 @contextmanager
-def named_model(url: str, name: str) -> Iterator[Path]:
+def named_model(url: str, name: str, *, with_memory: bool = False) -> Iterator[Path]:
     """Yield the model at `url` as a local file whose name ends as MindSpore wants it.
 
     Parameters
@@ -55,6 +55,8 @@ def named_model(url: str, name: str) -> Iterator[Path]:
         A file; a directory that holds `name`, or just one model; or a remote file.
     name : str
         The model's name, used where `url` is a directory.
+    with_memory : bool
+        Whether the replay memory of a model that is not used in place comes along.
 
     Raises
     ------
@@ -62,15 +64,32 @@ def named_model(url: str, name: str) -> Iterator[Path]:
         If there is no such model, it is empty, or it cannot be fetched.
     """
     with TemporaryDirectory(prefix="sedna-tinyms-") as scratch:
-        path = _fetch(url, Path(scratch)) if is_remote(url) else find_model(local_path(url), name)
+        if is_remote(url):
+            path = Path(scratch, PurePosixPath(urlsplit(url).path).name or "model.ckpt")
+            _fetch(url, path)
+            if with_memory and exists(memory := _memory_of(url)):
+                _fetch(memory, Path(_memory_of(str(path))))
+        else:
+            path = find_model(local_path(url), name)
         if path.stat().st_size == 0:
             raise ModelFileError(f"the model file {url} is empty (0 bytes)")
         if path.suffix not in SUFFIXES:
             # Sedna's hot update hands over names such as "model.2026-11-20 10:07:17.8".
             named = Path(scratch, "model.ckpt")
             shutil.copyfile(path, named)
+            if with_memory and exists(memory := _memory_of(str(path))):
+                shutil.copyfile(memory, _memory_of(str(named)))
             path = named
-        yield path
+        try:
+            yield path
+        except ModelFileError as error:
+            if path.parent != Path(scratch):
+                raise
+            raise type(error)(f"the model at {url} is unusable: {error}") from error
+
+
+def _memory_of(model: str) -> str:
+    return model.removesuffix(".ckpt") + MEMORY
 
 
 def find_model(path: Path, name: str) -> Path:
@@ -163,8 +182,7 @@ def _copy(path: Path, target: str) -> None:
         raise StorageError(f"cannot write {target}: {error}") from error
 
 
-def _fetch(url: str, directory: Path) -> Path:
-    path = directory / (PurePosixPath(urlsplit(url).path).name or "model.ckpt")
+def _fetch(url: str, path: Path) -> None:
     try:
         with _opened(url, "rb") as source, path.open("wb") as sink:
             shutil.copyfileobj(source, sink)
@@ -172,7 +190,6 @@ def _fetch(url: str, directory: Path) -> Path:
         raise ModelFileError(f"the model file {url} does not exist") from None
     except (OSError, ValueError) as error:
         raise ModelFileError(f"the model file {url} cannot be fetched: {error}") from error
-    return path
 
 
 def _opened(url: str, mode: str) -> Any:

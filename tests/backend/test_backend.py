@@ -3,6 +3,7 @@
 import functools
 import json
 import stat
+from pathlib import Path
 
 import fsspec
 import mindspore
@@ -180,6 +181,30 @@ def test_a_base_directory_must_hold_one_model(backend, tmp_path, monkeypatch):
     write_number(base / "other.ckpt", 1)
     with pytest.raises(ModelFileError, match=r"holds 2 models \(base.ckpt, other.ckpt\)"):
         TinyMSBackend(PlainEstimator).train([2])
+
+
+@pytest.mark.parametrize("place", ["memory://jobs/base.ckpt", "base"], ids=["remote", "no suffix"])
+def test_a_base_model_brings_its_replay_memory(place, tmp_path, monkeypatch):
+    class Remembering(PlainEstimator):
+        def load_weights(self, path):
+            assert path.endswith(".ckpt")
+            self.load(path)
+            self.number += json.loads(Path(path.replace(".ckpt", ".memory.npz")).read_text())
+
+    url = place if "://" in place else str(tmp_path / place)
+    for name, content in ((url, "40"), (url.removesuffix(".ckpt") + ".memory.npz", "2")):
+        with fsspec.open(name, "w") as file:
+            file.write(content)
+    monkeypatch.setenv("BASE_MODEL_URL", url)
+    backend = TinyMSBackend(Remembering)
+    backend.train([0])
+    assert backend.estimator.number == 42
+
+
+def test_an_error_names_the_model_s_own_place(tmp_path):
+    (tmp_path / "model.1").write_bytes(b"not a model")
+    with pytest.raises(ModelFileError, match=rf"^the model at {tmp_path}/model.1 is unusable: "):
+        TinyMSBackend(DenseEstimator).load(str(tmp_path / "model.1"))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a model"])

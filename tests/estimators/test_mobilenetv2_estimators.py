@@ -107,12 +107,19 @@ def test_random_weights_depend_on_the_seed_and_leave_numpy_alone(tmp_path):
     assert not np.array_equal(heads[0], heads[2])
 
 
-@both
-@pytest.mark.parametrize(("count", "batch_size"), [(1, 4), (3, 4), (5, 4)])
-def test_few_samples_and_a_last_batch_of_one(kind, count, batch_size, model):
-    estimator = kind(batch_size=batch_size, epochs=2, train_layers="head", replay_bytes=0)
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        (TinyMSMobileNetV2, samples(1)),
+        (MindSporeMobileNetV2, samples(3, colours=["red"])),
+        (TinyMSMobileNetV2, samples(4) + samples(1, seed=1)),
+    ],
+    ids=["one sample", "less than a batch", "a last batch of one, a class with one sample"],
+)
+def test_few_samples(kind, data, model):
+    estimator = kind(batch_size=4, epochs=2, train_layers="head", replay_bytes=0)
     estimator.load_weights(model)
-    metrics = estimator.train(samples(count, colours=NAMES[:1]) if count < 5 else samples(5))
+    metrics = estimator.train(data)
     assert len(metrics["loss"]) == 2
     assert np.isfinite(metrics["loss"]).all()
 
@@ -364,7 +371,7 @@ def test_the_onnx_file_gives_the_same_answers(model, tmp_path):
     from estimators.samples import load_pixels
 
     pictures = [pixels for pixels, _ in samples(5, seed=4)]
-    inputs = estimator._normalize(load_pixels(pictures, SIZE))
+    inputs = estimator.card.normalize(load_pixels(pictures, SIZE))
     (logits,) = session.run(None, {session.get_inputs()[0].name: inputs})
     for row, prediction in zip(logits, estimator.predict(pictures), strict=True):
         assert Prediction(row, NAMES) == pytest.approx(prediction, abs=1e-4)
