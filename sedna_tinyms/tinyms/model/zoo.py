@@ -115,7 +115,7 @@ vgg11, vgg13, vgg16, vgg19 = (_vgg(f"vgg{layers}") for layers in (11, 13, 16, 19
 def _registry() -> Any:
     """Return MindCV's table of networks."""
     with extra("zoo", f"every network but {', '.join(OURS)}"):
-        return importlib.import_module("mindcv.models.registry")
+        return importlib.import_module("mindcv").models.registry
 
 
 def _parameters(build: Callable[..., nn.Cell]) -> list[str]:
