@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import mindspore
-from mindspore import Tensor, nn
+from mindspore import Tensor, nn, ops
 
 from sedna_tinyms.backend.adapters import NetworkEstimator
 from sedna_tinyms.errors import ConfigurationError
@@ -92,7 +92,8 @@ def unchanged_on_error(estimator: Any) -> Iterator[None]:
         attributes.clear()
         attributes.update(before)
         for parameter, value in weights:
-            parameter.set_data(Tensor(value))
+            # Not set_data: an optimizer that has taken a step would not notice.
+            ops.assign(parameter, Tensor(value))
         raise
 
 

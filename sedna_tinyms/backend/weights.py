@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mindspore import Parameter, Tensor
+from mindspore import Parameter
 from numpy.typing import NDArray
 
 from sedna_tinyms.backend.blueprint import networks_of
 from sedna_tinyms.errors import ConfigurationError, ForeignModelError, Problems
 from sedna_tinyms.tinyms.model import Weights, read_weights
 from sedna_tinyms.tinyms.model.naming import tinyms_names
+from sedna_tinyms.tinyms.model.parameters import set_value
 
 __all__ = ["get_weights", "readable_weights", "require_taken_over", "set_weights"]
 
@@ -72,7 +73,7 @@ def set_weights(estimator: Any, weights: Sequence[Any]) -> None:
         estimator.set_weights(checked)
         return
     for parameter, weight in zip(_parameters(estimator), checked, strict=True):
-        parameter.set_data(Tensor(weight.astype(parameter.asnumpy().dtype)))
+        set_value(parameter, weight)
 
 
 def _checked(weights: Sequence[Any], current: list[NDArray[Any]]) -> list[NDArray[np.float32]]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mindspore import Tensor
 from numpy.typing import NDArray
 
 from sedna_tinyms.errors import ConfigurationError, did_you_mean
@@ -237,6 +236,8 @@ class EarlyStopping(_Watch):
 
     def on_train_end(self, run_context: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Restore the best weights, and say why the training stopped."""
+        from sedna_tinyms.tinyms.model.parameters import set_value
+
         if self.verbose and self.stopped_epoch:
             logger.warning(
                 "stopped after epoch %d: %s did not get better than %s for %d epochs",
@@ -247,4 +248,4 @@ class EarlyStopping(_Watch):
             )
         for parameter in run_context.original_args().network.get_parameters():
             if parameter.name in self._best_weights:
-                parameter.set_data(Tensor(self._best_weights[parameter.name]))
+                set_value(parameter, self._best_weights[parameter.name])
