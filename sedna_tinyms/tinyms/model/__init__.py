@@ -5,7 +5,7 @@ BERT, DeepFM, the sentiment network and CycleGAN's networks of TinyMS are left o
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sedna_tinyms.tinyms.model.alexnet import AlexNet, alexnet
 from sedna_tinyms.tinyms.model.densenet import DenseNet100, densenet100
@@ -85,11 +85,12 @@ LEFT_OUT = {
     "sentimentnet": "text",
 }
 
+if not TYPE_CHECKING:  # mypy would take any name for one of this module
 
-def __getattr__(name: str) -> Any:
-    if name in LEFT_OUT:
-        raise AttributeError(
-            f"TinyMS's {name} is left out: {LEFT_OUT[name]} networks are not part of this core. "
-            "Build it from sedna_tinyms.tinyms.layers, which Model takes as any network"
-        )
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; see list_models()")
+    def __getattr__(name: str) -> Any:
+        if name in LEFT_OUT:
+            raise AttributeError(
+                f"TinyMS's {name} is left out: {LEFT_OUT[name]} networks are not part of this core. "
+                "Build it from sedna_tinyms.tinyms.layers, which Model takes as any network"
+            )
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; see list_models()")
