@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sedna_tinyms.artifact.remote import is_remote
 from sedna_tinyms.backend import device
 from sedna_tinyms.backend.blueprint import Blueprint, unchanged_on_error
 from sedna_tinyms.backend.calling import accepted
-from sedna_tinyms.backend.metrics import normalize_metrics
 from sedna_tinyms.backend.model_files import (
     exists,
-    is_remote,
     local_path,
     named_model,
     publish,
@@ -29,6 +28,7 @@ from sedna_tinyms.backend.weights import (
     require_taken_over,
     set_weights,
 )
+from sedna_tinyms.controller_metrics import plain_metrics
 from sedna_tinyms.errors import ConfigurationError, StorageError
 from sedna_tinyms.tinyms.context import prefer_graph_mode
 
@@ -134,7 +134,8 @@ class MSBackend:
         self.has_load = True
         self._served = None
         self._served_directory = self.model_save_path
-        return normalize_metrics(result, f"{type(self.estimator).__name__}.train")
+        source = f"{type(self.estimator).__name__}.train"
+        return {} if result is None else plain_metrics(result, source=source)
 
     def predict(self, data: Any, **kwargs: Any) -> Any:
         """Return what the estimator in service makes of `data`; load the model first if needed."""
@@ -165,7 +166,7 @@ class MSBackend:
         evaluate = self.estimator.evaluate
         with MINDSPORE:
             result = evaluate(data, **accepted(evaluate, kwargs, offered=("model_path",)))
-        return normalize_metrics(result, f"{type(self.estimator).__name__}.evaluate")
+        return plain_metrics(result, source=f"{type(self.estimator).__name__}.evaluate")
 
     def save(self, model_url: str = "", model_name: str | None = None) -> str:
         """Save the estimator below `model_save_path`, and at `model_url` too if that is elsewhere.
@@ -323,7 +324,7 @@ class MSBackend:
             stem, if there is one.
         """
         model = str(model)
-        metrics = normalize_metrics(result, "the evaluation")
+        metrics = {} if result is None else plain_metrics(result, source="the evaluation")
         form = PurePosixPath(model).suffix.removeprefix(".")
         urls = {form or "ckpt": model}
         exported = f"{model.removesuffix(f'.{form}')}.onnx"

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Any
 from urllib.parse import urlsplit
 
-import fsspec
-
 from sedna_tinyms.artifact.files import copy_file
+from sedna_tinyms.artifact.remote import file_system, is_remote
 from sedna_tinyms.errors import MissingExtraError, ModelFileError, StorageError
 
-__all__ = ["exists", "find_model", "is_remote", "local_path", "named_model", "publish"]
+__all__ = ["exists", "find_model", "local_path", "named_model", "publish"]
 
 SUFFIXES = (".ckpt", ".npz", ".safetensors")
 MEMORY = ".memory.npz"
 SIBLINGS = (".onnx", MEMORY)
 """What belongs to a model file of the same stem, and must not outlive it."""
-
-
-def is_remote(url: str) -> bool:
-    """Tell whether `url` names something that is not on this machine's file system."""
-    return "://" in url and not url.startswith("file://")
 
 
 def local_path(url: str) -> Path:
@@ -39,9 +31,9 @@ def exists(url: str) -> bool:
     if not is_remote(url):
         return local_path(url).is_file()
     try:
-        with _opened(url, "rb"):
-            return True
-    except (OSError, ValueError, MissingExtraError):
+        with file_system(url) as (files, path):
+            return bool(files.isfile(path))
+    except (StorageError, MissingExtraError):
         return False
 
 
@@ -175,40 +167,15 @@ def _copy(path: Path, target: str) -> None:
     if not is_remote(target):
         copy_file(path, local_path(target))
         return
-    try:
-        with path.open("rb") as source, _opened(target, "wb") as sink:
-            shutil.copyfileobj(source, sink)
-    except (OSError, ValueError) as error:
-        raise StorageError(f"cannot write {target}: {error}") from error
+    with file_system(target) as (files, place):
+        files.put_file(str(path), place)
 
 
 def _fetch(url: str, path: Path) -> None:
     try:
-        with _opened(url, "rb") as source, path.open("wb") as sink:
-            shutil.copyfileobj(source, sink)
+        with file_system(url) as (files, place):
+            files.get_file(place, str(path))
     except FileNotFoundError:
         raise ModelFileError(f"the model file {url} does not exist") from None
-    except (OSError, ValueError) as error:
+    except StorageError as error:
         raise ModelFileError(f"the model file {url} cannot be fetched: {error}") from error
-
-
-def _opened(url: str, mode: str) -> Any:
-    try:
-        return fsspec.open(url, mode, **_storage_options(url))
-    except ImportError as error:
-        raise MissingExtraError(f"{url} cannot be opened: {error}") from error
-
-
-def _storage_options(url: str) -> dict[str, Any]:
-    """Translate the variables with which Sedna describes an S3 storage."""
-    if not url.startswith("s3://"):
-        return {}
-    options: dict[str, Any] = {}
-    if os.environ.get("ACCESS_KEY_ID"):
-        options["key"] = os.environ["ACCESS_KEY_ID"]
-        options["secret"] = os.environ.get("SECRET_ACCESS_KEY")
-    if endpoint := os.environ.get("S3_ENDPOINT_URL"):
-        if "://" not in endpoint:
-            endpoint = f"https://{endpoint}"
-        options["client_kwargs"] = {"endpoint_url": endpoint}
-    return options

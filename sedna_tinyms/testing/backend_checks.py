@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sedna_tinyms.sedna.core.metrics import plain_metrics
+from sedna_tinyms.controller_metrics import plain_metrics
 
 __all__ = ["BACKEND_CHECKS", "BackendCase", "check_backend"]
 

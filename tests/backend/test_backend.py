@@ -589,5 +589,5 @@ def test_a_path_prefix_is_cut_at_a_directory(backend, url, prefix, shown):
 
 def test_metrics_of_model_info_are_a_json_object(backend):
     assert backend.model_info("m.ckpt", result=None)[0]["metrics"] == {}
-    with pytest.raises(MetricsError, match="must return a dict"):
+    with pytest.raises(MetricsError, match="must return metrics by name"):
         backend.model_info("m.ckpt", result=0.9)

@@ -143,7 +143,7 @@ def test_files_come_over_http(web, tmp_path):
 
 def test_the_missing_package_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "s3fs", None)
-    with pytest.raises(MissingExtraError, match="pip install s3fs"):
+    with pytest.raises(MissingExtraError, match=r"s3fs: pip install 'sedna-tinyms\[remote\]'"):
         FileOps.download("s3://bucket/m.ckpt", tmp_path / "m.ckpt")
 
 

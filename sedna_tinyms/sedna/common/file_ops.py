@@ -19,13 +19,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sedna_tinyms.artifact.files import copy_file, write_file, write_json
-from sedna_tinyms.errors import ConfigurationError, MissingExtraError, StorageError
+from sedna_tinyms.artifact.remote import file_system, is_remote
+from sedna_tinyms.errors import ConfigurationError, StorageError
 
 __all__ = ["FileOps"]
 
 PathLike = str | os.PathLike[str]
-NEEDED = {"http": "aiohttp", "https": "aiohttp", "s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
-"""What fsspec itself needs for a scheme."""
 
 
 class FileOps:
@@ -46,8 +45,7 @@ class FileOps:
     @classmethod
     def is_remote(cls, path: PathLike) -> bool:
         """Tell whether a path has a scheme other than ``file``."""
-        scheme, separator, _ = os.fspath(path).partition("://")
-        return bool(separator) and scheme != "file"
+        return is_remote(path)
 
     @classmethod
     def join_path(cls, *parts: PathLike) -> str:
@@ -237,59 +235,32 @@ def read_bytes(source: PathLike) -> bytes:
         except OSError as error:
             raise StorageError(f"cannot read {os.fspath(source)}: {error}") from error
     url = os.fspath(source)
-    with _remote(url) as (files, path):
+    with _transfer(url) as (files, path):
         content: bytes = files.cat_file(path)
         return content
 
 
 @contextmanager
-def _remote(url: str) -> Iterator[tuple[Any, str]]:
-    """Open the file system of a URL, and say in one sentence what goes wrong with it."""
-    from fsspec.core import url_to_fs
-
-    scheme = url.partition("://")[0]
+def _transfer(url: str) -> Iterator[tuple[Any, str]]:
     try:
-        files, path = url_to_fs(url, **_storage_options(scheme))
-        yield files, path
-    except StorageError:
-        raise
-    except ImportError as error:
-        needed = NEEDED.get(scheme) or error.name
-        raise MissingExtraError(
-            f"{url} cannot be reached without {needed}: pip install {needed}"
-        ) from error
-    except Exception as error:  # Every file system has errors of its own.
-        raise StorageError(f"cannot transfer {url}: {error or type(error).__name__}") from error
-
-
-def _storage_options(scheme: str) -> dict[str, Any]:
-    """Read the credentials that Sedna gives its workers for object storage."""
-    env = os.environ
-    if scheme != "s3":
-        return {}
-    options: dict[str, Any] = {
-        "key": env.get("ACCESS_KEY_ID") or None,
-        "secret": env.get("SECRET_ACCESS_KEY") or None,
-        "use_listings_cache": False,
-    }
-    if endpoint := env.get("S3_ENDPOINT_URL"):
-        address = endpoint if "://" in endpoint else f"https://{endpoint}"
-        options["client_kwargs"] = {"endpoint_url": address}
-    return options
+        with file_system(url) as (files, path):
+            yield files, path
+    except FileNotFoundError as error:
+        raise StorageError(f"cannot transfer {url}: there is no such file") from error
 
 
 def _get(url: str, target: str) -> None:
-    with _remote(url) as (files, path):
+    with _transfer(url) as (files, path):
         if not url.startswith("http") and files.isdir(path):
             files.get(path.rstrip("/") + "/", target.rstrip("/") + "/", recursive=True)
             return
     place = Path(target, Path(path).name) if Path(target).is_dir() else Path(target)
-    with write_file(place) as temporary, _remote(url) as (files, path):
+    with write_file(place) as temporary, _transfer(url) as (files, path):
         files.get_file(path, str(temporary))
 
 
 def _put(source: Path, url: str) -> None:
-    with _remote(url) as (files, path):
+    with _transfer(url) as (files, path):
         if source.is_dir():
             files.put(f"{source}/", path.rstrip("/") + "/", recursive=True)
         else:

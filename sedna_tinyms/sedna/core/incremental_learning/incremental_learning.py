@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
+from sedna_tinyms.controller_metrics import plain_metrics
 from sedna_tinyms.errors import ModelFileError
 from sedna_tinyms.sedna.algorithms import hard_example_mining as _filters  # noqa: F401 - registers
 from sedna_tinyms.sedna.common.class_factory import ClassFactory, ClassType
@@ -13,7 +14,6 @@ from sedna_tinyms.sedna.common.config import Context
 from sedna_tinyms.sedna.common.constant import K8sResourceKind, K8sResourceKindStatus
 from sedna_tinyms.sedna.common.file_ops import FileOps
 from sedna_tinyms.sedna.core.base import JobBase, find_callback
-from sedna_tinyms.sedna.core.metrics import plain_metrics
 
 __all__ = ["IncrementalLearning"]
 

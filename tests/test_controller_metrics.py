@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mindspore import Tensor
 
-from sedna_tinyms.backend.metrics import normalize_metrics
+from sedna_tinyms.controller_metrics import plain_metrics
 from sedna_tinyms.errors import MetricsError
 
 
@@ -24,11 +24,10 @@ from sedna_tinyms.errors import MetricsError
         ((0.5,), [0.5]),
         (Tensor(0.5), [0.5]),
         (Tensor([0.5, 0.75]), [0.5, 0.75]),
-        ([], []),
     ],
 )
 def test_numbers_in_any_form_become_lists_of_floats(value, floats):
-    metrics = normalize_metrics({"m": value}, "Estimator.evaluate")
+    metrics = plain_metrics({"m": value}, source="Estimator.evaluate")
     assert metrics == {"m": floats}
     assert all(type(number) is float for number in metrics["m"])
 
@@ -45,20 +44,32 @@ def test_numbers_in_any_form_become_lists_of_floats(value, floats):
         ("0.9", "flat list of numbers"),
         (None, "flat list of numbers"),
         ({"mean": 1.0}, "flat list of numbers"),
+        ([], "empty"),
         (1 + 1j, "flat list of numbers"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_with_the_reason(value, reason):
     with pytest.raises(MetricsError, match=rf"Estimator.evaluate returned.*\n.*'m' is.*{reason}"):
-        normalize_metrics({"fine": 1.0, "m": value}, "Estimator.evaluate")
+        plain_metrics({"fine": 1.0, "m": value}, source="Estimator.evaluate")
 
 
 numbers = st.integers(-(10**6), 10**6) | st.floats(allow_nan=False, allow_infinity=False)
 
 
 @settings(deadline=None)
-@given(st.dictionaries(st.text(), numbers | st.lists(numbers), max_size=5))
+@given(st.dictionaries(st.text(), numbers | st.lists(numbers, min_size=1), max_size=5))
 def test_what_is_accepted_survives_json_and_a_second_time(result):
-    metrics = normalize_metrics(result, "x")
+    metrics = plain_metrics(result, source="x")
     assert json.loads(json.dumps(metrics, allow_nan=False)) == metrics
-    assert normalize_metrics(metrics, "x") == metrics
+    assert plain_metrics(metrics, source="x") == metrics
+
+
+@pytest.mark.parametrize("result", [0.9, None, [("accuracy", 1)], (0.1, 0.2)])
+def test_a_result_without_names_is_refused(result):
+    with pytest.raises(MetricsError, match="must return metrics by name"):
+        plain_metrics(result, source="evaluate")
+
+
+def test_all_problems_are_said_together():
+    with pytest.raises(MetricsError, match=r"(?s)'loss' is nan.*'recall' is inf"):
+        plain_metrics({"loss": math.nan, "recall": math.inf}, source="train")

@@ -15,17 +15,17 @@ import numpy as np
 
 from sedna_tinyms.errors import MetricsError, Problems
 
-__all__ = ["normalize_metrics"]
+__all__ = ["plain_metrics"]
 
 
-def normalize_metrics(result: object, source: str) -> dict[str, list[float]]:
+def plain_metrics(result: object, *, source: str) -> dict[str, list[float]]:
     """Return `result` as metric names with lists of plain Python floats.
 
     Parameters
     ----------
-    result : mapping or None
-        Values may be numbers, NumPy or MindSpore scalars, one-dimensional arrays and Tensors, or
-        flat sequences of these. None is no metrics at all.
+    result : mapping
+        Values may be numbers, scalars and one-dimensional arrays or tensors of any framework, or
+        flat sequences of these.
     source : str
         Who gave it, for the error: ``"Estimator.evaluate"``.
 
@@ -37,13 +37,16 @@ def normalize_metrics(result: object, source: str) -> dict[str, list[float]]:
     Raises
     ------
     MetricsError
-        If it is no mapping, or a value is NaN, infinite, no number, or not flat.
+        If it is no mapping, or a value is NaN, infinite, no number, empty, or not flat.
+
+    Examples
+    --------
+    >>> plain_metrics({"accuracy": 0.5, "recall": (1, 0)}, source="evaluate")
+    {'accuracy': [0.5], 'recall': [1.0, 0.0]}
     """
-    if result is None:
-        return {}
     if not isinstance(result, Mapping):
         raise MetricsError(
-            f"{source} returned {_shown(result)}; it must return a dict of metrics, "
+            f"{source} returned {_shown(result)}; it must return metrics by name, "
             "such as {'accuracy': [0.93]}"
         )
     problems = Problems()
@@ -58,20 +61,29 @@ def normalize_metrics(result: object, source: str) -> dict[str, list[float]]:
 
 
 def _floats(value: Any) -> list[float]:
-    if hasattr(value, "asnumpy"):
-        value = value.asnumpy()
+    value = _array(value)
     if isinstance(value, np.ndarray):
         if value.ndim > 1:
             raise ValueError(f"it has {value.ndim} axes; a metric is a number or a flat list")
         value = value.reshape(-1).tolist()
     if not isinstance(value, list | tuple):
         return [_float(value)]
+    if not value:
+        raise ValueError("an empty list holds nothing to compare")
     return [_float(item) for item in value]
 
 
-def _float(value: Any) -> float:
+def _array(value: Any) -> Any:
+    """Return a tensor of any framework as a NumPy array, and anything else as it is."""
     if hasattr(value, "asnumpy"):
-        value = value.asnumpy()
+        return value.asnumpy()
+    if hasattr(value, "__array__") and not isinstance(value, np.generic):
+        return np.asarray(value)
+    return value
+
+
+def _float(value: Any) -> float:
+    value = _array(value)
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value.item()
     if not isinstance(value, Real | np.bool_):
