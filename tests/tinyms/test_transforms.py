@@ -20,6 +20,7 @@ from sedna_tinyms.tinyms.vision import (
     cifar10_transform,
     cyclegan_transform,
     imagefolder_transform,
+    load_images,
     mnist_transform,
     shanshui_tranform,
     shanshui_transform,
@@ -80,6 +81,16 @@ def test_gray_alpha_and_floating_point_arrays_fit(transform, shape):
     np.testing.assert_array_equal(transform(np.repeat(gray[..., None], 3, axis=2)), expected)
     whole = np.full((20, 30, 3), 100.0)
     np.testing.assert_allclose(transform(whole), transform(whole.astype(np.uint8)), atol=1e-5)
+
+
+@every_transform
+def test_many_pictures_are_what_each_is_alone(transform, shape, tmp_path):
+    path = tmp_path / "picture.png"
+    Image.fromarray(noise(20, 30)).save(path)
+    batch = load_images([path, noise(9, 9, 3)], transform)
+    assert batch.shape == (2, *shape)
+    np.testing.assert_array_equal(batch[0], transform(noise(20, 30)))
+    np.testing.assert_array_equal(batch[1], transform(noise(9, 9, 3)))
 
 
 @every_transform

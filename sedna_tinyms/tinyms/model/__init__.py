@@ -90,7 +90,7 @@ if not TYPE_CHECKING:  # mypy would take any name for one of this module
     def __getattr__(name: str) -> Any:
         if name in LEFT_OUT:
             raise AttributeError(
-                f"TinyMS's {name} is left out: {LEFT_OUT[name]} networks are not part of this core. "
-                "Build it from sedna_tinyms.tinyms.layers, which Model takes as any network"
+                f"TinyMS's {name} is left out: {LEFT_OUT[name]} networks are not part of this "
+                "core. Build it from sedna_tinyms.tinyms.layers, which Model takes as any network"
             )
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; see list_models()")

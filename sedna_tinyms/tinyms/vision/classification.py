@@ -69,8 +69,9 @@ class MnistTransform(_ClassifierTransform):
 
     def __init__(self, labels: Sequence[object] = range(10)) -> None:
         super().__init__(labels)
+        self.shape = (1, 32, 32)
         self._operations = [
-            vision.Resize((32, 32)),
+            vision.Resize(self.shape[1:]),
             vision.Rescale(1 / MNIST_STD, -MNIST_MEAN / MNIST_STD),
             vision.Rescale(1 / 255, 0.0),
             vision.HWC2CHW(),
@@ -158,6 +159,7 @@ class Cifar10Transform(_ClassifierTransform):
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise ConfigurationError(f"size is {size!r}; it must be a whole number of at least 1")
         self.size = size
+        self.shape = (3, size, size)
         self._operations = [
             vision.Resize((size, size)),
             vision.Rescale(1 / 255, 0.0),

@@ -28,6 +28,7 @@ class CycleGanDatasetTransform:
     """
 
     def __init__(self) -> None:
+        self.shape = (3, SIZE, SIZE)
         self._normalize = [
             vision.Normalize(mean=(127.5,) * 3, std=(127.5,) * 3),
             vision.HWC2CHW(),

@@ -45,6 +45,7 @@ class VOCTransform:
 
     def __init__(self, labels: Sequence[str] = VOC) -> None:
         self.labels = tuple(labels)
+        self.shape = (3, SIZE, SIZE)
         self._resize = vision.Resize((SIZE, SIZE))
         self._normalize = [vision.Normalize(IMAGENET_MEAN, IMAGENET_STD), vision.HWC2CHW()]
 

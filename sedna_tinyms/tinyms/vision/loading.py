@@ -5,20 +5,38 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sedna_tinyms.errors import DatasetError, Problems
 from sedna_tinyms.tinyms.vision.pictures import Picture, as_rgb
-from sedna_tinyms.tinyms.vision.transforms import ImageFolderTransform, imagefolder_transform
+from sedna_tinyms.tinyms.vision.transforms import imagefolder_transform
 
-__all__ = ["load_images"]
+__all__ = ["PictureTransform", "load_images"]
+
+
+class PictureTransform(Protocol):
+    """Any of the ready transforms.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of what it makes of one picture.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of what it makes of one picture."""
+
+    def __call__(self, img: NDArray[Any]) -> NDArray[np.float32]:
+        """Transform one picture."""
 
 
 def load_images(
     pictures: Sequence[Picture],
-    transform: ImageFolderTransform = imagefolder_transform,
+    transform: PictureTransform = imagefolder_transform,
     workers: int | None = None,
 ) -> NDArray[np.float32]:
     """Read and transform pictures as for prediction, on all cores.
@@ -26,16 +44,16 @@ def load_images(
     Parameters
     ----------
     pictures : sequence of path, PIL.Image or ndarray
-        The pictures. Each takes ``12 * size * size`` bytes in the result: hand over many
-        thousands in portions.
-    transform : ImageFolderTransform
-        What to do with each.
+        The pictures. Each takes 4 bytes a number in the result, 0.6 MB for 3 x 224 x 224: hand
+        over many thousands in portions.
+    transform : transform
+        What to do with each: `imagefolder_transform`, `mnist_transform` or any other.
     workers : int, optional
         Threads; by default as many as this process may use cores.
 
     Returns
     -------
-    ndarray of float32, shape (len(pictures), 3, size, size)
+    ndarray of float32, shape (len(pictures), *transform.shape)
         Bit-equal to calling `transform` on each picture.
 
     Raises
@@ -43,7 +61,7 @@ def load_images(
     DatasetError
         With every picture that cannot be read.
     """
-    batch = np.empty((len(pictures), 3, transform.size, transform.size), np.float32)
+    batch = np.empty((len(pictures), *transform.shape), np.float32)
 
     def load(index: int) -> str:
         try:

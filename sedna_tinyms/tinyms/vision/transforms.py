@@ -56,6 +56,7 @@ class ImageFolderTransform:
             )
         self.labels = tuple(labels)
         self.size = size
+        self.shape = (3, size, size)
         self.resized = round(size * 256 / 224)
         self.mean = tuple(float(m) for m in mean)
         self.std = tuple(float(s) for s in std)
