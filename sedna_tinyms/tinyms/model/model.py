@@ -169,7 +169,7 @@ class Model(mindspore.Model):  # type: ignore[misc]
         save_weights(self.network, path if path.suffix == ".ckpt" else f"{path}.ckpt")
 
     def load_checkpoint(
-        self, ckpt_file_name: str | os.PathLike[str], strict_load: bool = False
+        self, ckpt_file_name: str | os.PathLike[str], strict_load: bool = True
     ) -> dict[str, Parameter]:
         """Load parameters into the network; what matched is logged.
 
@@ -178,7 +178,8 @@ class Model(mindspore.Model):  # type: ignore[misc]
         ckpt_file_name : path
             Any file that `load_weights` reads.
         strict_load : bool
-            Whether parameters that the file does not hold are an error.
+            Whether parameters that the file does not hold are an error. False loads what the file
+            holds, and says in a warning what it does not.
 
         Returns
         -------
@@ -190,7 +191,8 @@ class Model(mindspore.Model):  # type: ignore[misc]
         ModelFileError
             If the file is missing or broken.
         ForeignModelError
-            If nothing in it matches, or a shape differs.
+            If it belongs to another network: nothing in it matches, a shape differs, or (where
+            `strict_load`) a parameter is missing.
         """
         report = load_weights(self.network, ckpt_file_name, strict=strict_load)
         logger.log(logging.INFO if report.complete else logging.WARNING, "%s", report)
