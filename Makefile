@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test check test-kubeedge clean
+.PHONY: demo test check bench-core test-kubeedge clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/incremental_mobilenetv2/demo.py
@@ -16,6 +16,10 @@ check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# With PyTorch beside it where that is installed: $(BIN)/pip install -e '.[bench]'
+bench-core: $(VENV)/.installed
+	$(BIN)/python benchmarks/core.py --json bench-core.json
 
 # Needs KubeEdge Sedna's own library: make test-kubeedge SEDNA_LIB=/path/to/sedna/lib
 test-kubeedge: $(VENV)/.installed
