@@ -87,6 +87,27 @@ def test_graph_mode_is_preferred_unless_the_user_chose(before, modes):
     assert run(code) == modes.split()
 
 
+@pytest.mark.parametrize(
+    ("before", "optimizer", "mode"),
+    [
+        ("", "SGD(network.trainable_params(), 0.1)", "0"),
+        ("", "None", "1"),
+        ("set_context(mode=1);", "SGD(network.trainable_params(), 0.1)", "1"),
+    ],
+)
+def test_a_model_with_an_optimizer_is_trained_as_a_graph(before, optimizer, mode):
+    code = (
+        f"from mindspore import set_context, get_context; {before}"
+        "from sedna_tinyms.tinyms.model import Model;"
+        "from sedna_tinyms.tinyms.layers import Dense;"
+        "from sedna_tinyms.tinyms.optimizers import SGD;"
+        "network = Dense(1, 1);"
+        f"Model(network).compile(optimizer={optimizer});"
+        "print(get_context('mode'))"
+    )
+    assert run(code) == [mode]
+
+
 @pytest.mark.parametrize("smooth", [0.0, 0.1, 0.5])
 def test_label_smoothing_is_cross_entropy_against_smoothed_labels(smooth):
     draw = np.random.RandomState(1)
@@ -150,7 +171,7 @@ def test_a_schedule_resumes_and_is_never_negative(total, warmup, steps, taken, r
     def schedule(global_step):
         return mobilenetv2_lr(global_step, *rates, warmup, total, steps).asnumpy()
 
-    if warmup > total or taken > total * steps:
+    if taken > total * steps:
         with pytest.raises(ConfigurationError, match="no such schedule"):
             schedule(taken)
         return
@@ -158,3 +179,13 @@ def test_a_schedule_resumes_and_is_never_negative(total, warmup, steps, taken, r
     assert len(whole) == total * steps
     assert (whole >= 0).all()
     np.testing.assert_array_equal(schedule(taken), whole[taken:])
+
+
+def test_a_training_shorter_than_its_warm_up_ends_within_it():
+    rates = mobilenetv2_lr(0, 1e-5, 1e-5, 1e-3, 2, 1, 4).asnumpy()
+    np.testing.assert_allclose(rates, 1e-5 + 99e-5 * np.arange(4) / 8, rtol=1e-6)
+
+
+def test_no_epochs_are_no_training():
+    with pytest.raises(ConfigurationError, match="0 epochs of 5 steps"):
+        mobilenetv2_lr(0, 1e-5, 1e-5, 1e-3, 2, 0, 5)

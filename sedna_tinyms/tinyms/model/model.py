@@ -14,6 +14,7 @@ from mindspore import Parameter, Tensor, nn
 
 from sedna_tinyms.artifact.files import copy_file
 from sedna_tinyms.errors import ConfigurationError, ModelFileError, Problems, did_you_mean
+from sedna_tinyms.tinyms.context import prefer_graph_mode
 from sedna_tinyms.tinyms.model.export import for_export
 from sedna_tinyms.tinyms.model.lr_finder import LearningRateCurve, find_learning_rate
 from sedna_tinyms.tinyms.model.summary import ModelSummary, summarize
@@ -63,6 +64,9 @@ class Model(mindspore.Model):  # type: ignore[misc]
     ) -> None:
         """Set what training and evaluation use; may be called again.
 
+        With an optimizer, the mode becomes GRAPH_MODE from then on, in which a training is several
+        times as fast, unless the program chose a mode itself with `set_context`.
+
         Parameters
         ----------
         loss_fn : Cell, optional
@@ -91,6 +95,8 @@ class Model(mindspore.Model):  # type: ignore[misc]
             ConfigurationError,
             f"the model cannot be compiled (further keywords: {', '.join(COMPILE_OPTIONS)})",
         )
+        if optimizer is not None:
+            prefer_graph_mode()
         super().__init__(
             self.network, loss_fn, optimizer, metrics, eval_network, amp_level=amp_level, **kwargs
         )

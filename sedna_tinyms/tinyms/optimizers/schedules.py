@@ -111,7 +111,7 @@ def mobilenetv2_lr(
     lr_init, lr_end, lr_max : float
         The rate at the first step, after the last, and at the end of the warm-up.
     warmup_epochs : float
-        Length of the warm-up.
+        Length of the warm-up; a training that is shorter ends within it.
     total_epochs : int
         Length of the whole.
     steps_per_epoch : int
@@ -125,16 +125,18 @@ def mobilenetv2_lr(
     Raises
     ------
     ConfigurationError
-        If there are no steps, or fewer than `global_step` or the warm-up takes.
+        If there are no steps, or fewer than `global_step`.
     """
     total = int(total_epochs * steps_per_epoch)
     warmup = int(warmup_epochs * steps_per_epoch)
-    if not 0 <= global_step <= total:
-        raise ConfigurationError(
-            f"there is no such schedule: global_step is {global_step}; "
-            f"it must lie between 0 and {total}"
-        )
-    return _tensor(_rates(_cosine, lr_max, total, warmup, lr_init, lr_end)[global_step:])
+    problems = Problems()
+    if total < 1:
+        problems.add(f"{total_epochs} epochs of {steps_per_epoch} steps are no training")
+    elif not 0 <= global_step <= total:
+        problems.add(f"global_step is {global_step}; it must lie between 0 and {total}")
+    problems.raise_as(ConfigurationError, "there is no such schedule")
+    rates = _rates(_cosine, lr_max, max(total, warmup), warmup, lr_init, lr_end)
+    return _tensor(rates[global_step:total])
 
 
 def cyclegan_lr(max_epoch: int, n_epoch: int, dataset_size: int) -> Tensor:
