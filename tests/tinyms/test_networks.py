@@ -144,6 +144,13 @@ def test_names_and_keywords_that_mindcv_does_not_know_are_an_error():
         model.vgg16(0)
 
 
+def test_weights_are_not_downloaded_unchecked():
+    pytest.importorskip("mindcv")
+    with pytest.raises(ConfigurationError, match=r"download https://\S+/resnet50\S+\.ckpt by hand"):
+        model.resnet50(pretrained=True)
+    assert create_model("squeezenet1_1", 2, pretrained=False)
+
+
 def test_without_mindcv_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "mindcv", None)
     for build in (list_models, model.resnet50, lambda: create_model("vgg11")):

@@ -63,13 +63,13 @@ def create_model(name: str, class_num: int = 1000, **keywords: Any) -> nn.Cell:
         Number of classes.
     **keywords
         What the network takes besides; for MindCV's networks these are the parameters of its
-        class, such as `in_channels` or `drop_rate`, and `pretrained`, with which MindCV downloads
-        weights by itself.
+        class, such as `in_channels` or `drop_rate`. Weights are yours to download: MindCV's own
+        `pretrained` is refused, because it does not check what it downloads.
 
     Raises
     ------
     ConfigurationError
-        If the name or a keyword is unknown, or `class_num` out of its range.
+        If the name or a keyword is unknown, `class_num` out of its range, or `pretrained` true.
     MissingExtraError
         If the network comes from MindCV, and that is not installed.
     """
@@ -85,6 +85,11 @@ def create_model(name: str, class_num: int = 1000, **keywords: Any) -> nn.Cell:
     build = registry.model_entrypoint(name)
     valid = _parameters(build)
     refuse_unknown(name, keywords, ["class_num", *valid])
+    if keywords.get("pretrained"):
+        raise ConfigurationError(
+            f"{name} is built without weights: download {_weights_url(build, name)} by hand, check "
+            "it, and load it with Model(network).load_checkpoint(file)"
+        )
     return build(num_classes=class_num, **keywords)
 
 
@@ -116,6 +121,12 @@ def _registry() -> Any:
     """Return MindCV's table of networks."""
     with extra("zoo", f"every network but {', '.join(OURS)}"):
         return importlib.import_module("mindcv").models.registry
+
+
+def _weights_url(build: Callable[..., nn.Cell], name: str) -> str:
+    """Return where MindCV publishes weights for a network, as far as it says."""
+    published = getattr(importlib.import_module(build.__module__), "default_cfgs", {})
+    return published.get(name, {}).get("url") or "a checkpoint of it"
 
 
 def _parameters(build: Callable[..., nn.Cell]) -> list[str]:
