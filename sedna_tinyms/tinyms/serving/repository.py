@@ -75,12 +75,13 @@ class Repository:
         self.directory = directory
         self.reason = ""
         """Why servable.json as a whole cannot be used; empty if it can."""
+        self._wanted: dict[str, Entry] = {}
         self._states: dict[str, State] = {}
         self._runner = runner
         self._observe = observe
         self._loaded: dict[str, tuple[Entry, Stamp | None]] = {}
         self._seen: dict[str, Stamp | None] = {}
-        self._catalogue_stamp: Stamp | None = None
+        self._catalogue_stamp: Stamp | None = (0, 0, 0)  # of no file, and not of a missing one
         self._stopping = Event()
         self._thread: Thread | None = None
 
@@ -128,32 +129,30 @@ class Repository:
         return settled
 
     def _refresh(self, settled: Callable[[str, Stamp | None], bool]) -> None:
-        entries = self._entries(settled)
-        for name in [name for name in self._states if name not in entries]:
+        self._read_catalogue(settled)
+        for name in [name for name in self._states if name not in self._wanted]:
             self._remove(name)
-        for name, entry in entries.items():
+        for name, entry in self._wanted.items():
             stamp = None if entry.problem else _stamp(self.directory / entry.checkpoint)
             if self._loaded.get(name) != (entry, stamp) and settled(name, stamp):
                 self._loaded[name] = (entry, stamp)
                 self._load(entry)
 
-    def _entries(self, settled: Callable[[str, Stamp | None], bool]) -> dict[str, Entry]:
-        """Return what servable.json names; what it named before if it cannot be used."""
+    def _read_catalogue(self, settled: Callable[[str, Stamp | None], bool]) -> None:
+        """Take over what servable.json names if it changed; nothing if it cannot be used."""
         stamp = _stamp(self.directory / CATALOGUE)
-        known = {name: state.entry for name, state in self._states.items()}
-        if stamp == self._catalogue_stamp and (known or self.reason):
-            return known
-        if not settled(CATALOGUE, stamp):
-            return known
+        if stamp == self._catalogue_stamp or not settled(CATALOGUE, stamp):
+            return
         self._catalogue_stamp = stamp
         try:
-            entries = read_catalogue(self.directory)
+            self._wanted = read_catalogue(self.directory)
         except ConfigurationError as error:
             self.reason = without_paths(error)
             logger.error("%s; what was in service stays", error)
-            return known
+            return
+        for name, entry in self._wanted.items():
+            self._states.setdefault(name, State(entry, reason="it is being loaded"))
         self.reason = ""
-        return entries
 
     def _remove(self, name: str) -> None:
         self._states.pop(name)
