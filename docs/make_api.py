@@ -1,0 +1,103 @@
+"""Writes the API reference: ``python docs/make_api.py > docs/api.md``.
+
+A line for each public name, from its signature and the first line of its docstring. What MindSpore
+brings under a TinyMS name is MindSpore's to document and is left out.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+MODULES = {
+    "Jobs": ["sedna_tinyms.jobs", "sedna_tinyms.jobs.runner", "sedna_tinyms.jobs.events"],
+    "Estimators": ["estimators"],
+    "Backends and worker library": [
+        "sedna_tinyms.backend",
+        "sedna_tinyms.plugin",
+        "sedna_tinyms.sedna",
+        "sedna_tinyms.testing",
+    ],
+    "Learning": ["sedna_tinyms.learning.memory", "sedna_tinyms.learning.metrics"],
+    "TinyMS core": [
+        "sedna_tinyms.tinyms",
+        *(
+            f"sedna_tinyms.tinyms.{name}"
+            for name in (
+                "model",
+                "vision",
+                "data",
+                "losses",
+                "optimizers",
+                "metrics",
+                "callbacks",
+                "context",
+                "hub",
+                "serving",
+            )
+        ),
+    ],
+    "Files": [
+        f"sedna_tinyms.artifact.{name}" for name in ("files", "fetch", "unpack", "remote", "lock")
+    ],
+    "Ground": ["sedna_tinyms.onednn", "sedna_tinyms.errors"],
+}
+OURS = ("sedna_tinyms", "estimators")
+LONGEST_DEFAULT = 16
+
+HEADER = """# API
+
+What each name is, in a line; parameters, units, errors and sources are in its docstring
+(`help(name)`). The embedded worker library has the names of KubeEdge Sedna's.
+Written by `docs/make_api.py`.
+"""
+
+
+def main() -> None:
+    """Write the page to the standard output."""
+    lines = [HEADER]
+    for room, names in MODULES.items():
+        lines.append(f"## {room}\n")
+        for name in names:
+            module = importlib.import_module(name)
+            lines.append(f"### `{name}`\n")
+            lines.append(f"{_first_line(module)}\n")
+            lines += [*_entries(module), ""]
+    sys.stdout.write("\n".join(lines).rstrip() + "\n")
+
+
+def _entries(module: Any) -> Iterator[str]:
+    for name in sorted(module.__all__, key=str.lower):
+        value = getattr(module, name)
+        if not callable(value) or not str(getattr(value, "__module__", "")).startswith(OURS):
+            continue
+        yield f"- **`{name}{_parameters(value)}`** {_first_line(value)}"
+
+
+def _parameters(value: Any) -> str:
+    if inspect.isclass(value) and issubclass(value, Exception):
+        return ""
+    try:
+        parameters = inspect.signature(value).parameters.values()
+    except (TypeError, ValueError):
+        return "(...)"
+    return f"({', '.join(map(_parameter, parameters))})"
+
+
+def _parameter(parameter: inspect.Parameter) -> str:
+    stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+    if parameter.default is parameter.empty:
+        return f"{stars}{parameter.name}"
+    default = repr(parameter.default)
+    return f"{parameter.name}={default if len(default) <= LONGEST_DEFAULT else '...'}"
+
+
+def _first_line(value: Any) -> str:
+    return (inspect.getdoc(value) or "").split("\n\n")[0].replace("\n", " ")
+
+
+if __name__ == "__main__":
+    main()
