@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sedna_tinyms.tinyms.callbacks import Callback, ProgressMonitor
+from sedna_tinyms.tinyms.callbacks import Callback, EarlyStopping, ProgressMonitor
 from sedna_tinyms.tinyms.common import set_seed
 from sedna_tinyms.tinyms.context import init_data_parallel, prefer_graph_mode
 from sedna_tinyms.tinyms.data import NumpySlicesDataset
@@ -44,7 +44,7 @@ def main() -> None:
     """Train as the command line says."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--batch", type=int, default=64, help="pictures in a step, of all workers")
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=10, help="at most")
     parser.add_argument("--save", type=Path, help="write the weights to this .ckpt file")
     arguments = parser.parse_args()
 
@@ -65,8 +65,10 @@ def main() -> None:
         SoftmaxCrossEntropyWithLogits(sparse=True, reduction="mean"),
         Momentum(network.trainable_params(), 0.05, 0.9),
     )
-    # One worker speaks and writes for all: their weights are the same.
-    callbacks: list[Callback] = [ProgressMonitor()] if rank == 0 else []
+    # All workers must stop together; one speaks and writes for all, whose weights are the same.
+    callbacks: list[Callback] = [EarlyStopping("loss", min_delta=0.02)]
+    if rank == 0:
+        callbacks.append(ProgressMonitor())
     model.train(arguments.epochs, pictures, callbacks)
     if arguments.save and rank == 0:
         model.save_checkpoint(arguments.save)

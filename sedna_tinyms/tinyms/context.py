@@ -10,12 +10,13 @@ from mindspore.context import *  # noqa: F403
 from mindspore.context import (
     GRAPH_MODE,
     ParallelMode,
+    get_auto_parallel_context,
     get_context,
     set_auto_parallel_context,
     set_context,
 )
 
-__all__ = ["init_data_parallel", "prefer_graph_mode"]
+__all__ = ["init_data_parallel", "mean_over_processes", "prefer_graph_mode"]
 __all__ += _context.__all__
 
 if TYPE_CHECKING:
@@ -62,6 +63,20 @@ def init_data_parallel() -> tuple[int, int]:
     init()
     set_auto_parallel_context(parallel_mode=ParallelMode.DATA_PARALLEL, gradients_mean=True)
     return get_rank(), get_group_size()
+
+
+def mean_over_processes(value: float) -> float:
+    """Return the mean of what all processes of a data-parallel training pass; each must call it.
+
+    Without `init_data_parallel` there is only this process, whose value it is.
+    """
+    if get_auto_parallel_context("parallel_mode") != ParallelMode.DATA_PARALLEL:
+        return value
+    from mindspore import Tensor, float32, ops
+    from mindspore.communication import get_group_size
+
+    total = ops.AllReduce()(Tensor([value], float32))
+    return float(total.asnumpy()[0]) / int(get_group_size())
 
 
 def _mode_was_chosen() -> bool:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sedna_tinyms.errors import ConfigurationError, did_you_mean
 from sedna_tinyms.tinyms.callbacks.base import EpochCallback
 from sedna_tinyms.tinyms.callbacks.measurements import evaluation
+from sedna_tinyms.tinyms.context import mean_over_processes
 
 __all__ = ["BestCheckpoint", "EarlyStopping"]
 
@@ -75,7 +76,7 @@ class BestCheckpoint(_Watch):
 
     The new best takes the old one's place in a single rename once it is whole on the disk. The
     value stands in the file itself, so a training that is started again replaces the file only
-    by something better.
+    by something better. In a data-parallel training one process is enough.
 
     Parameters
     ----------
@@ -162,6 +163,9 @@ class BestCheckpoint(_Watch):
 class EarlyStopping(_Watch):
     """Stops a training whose monitored value no longer improves.
 
+    In a data-parallel training every process needs it: they go by the mean of their values, and
+    so stop together.
+
     Parameters
     ----------
     monitor : str
@@ -221,6 +225,7 @@ class EarlyStopping(_Watch):
         value = self.measured(progress)
         if value is None:
             return
+        value = mean_over_processes(value)
         if self.improves(value, on=self.best):
             self.best = value
             self.wait = 0
