@@ -126,13 +126,6 @@ MODULES_LEFT_OUT = {
     "utils.eval": CYCLEGAN,
 }
 
-# Names that are to come; a module stands for all of its own.
-AWAITED = set(
-    """
-    data.GanImageFolderDataset data.UnalignedDataset data.save_image data.utils
-    """.split()  # noqa: SIM905
-)
-
 PUBLIC = [
     (module, name)
     for module, names in NAMES.items()
@@ -145,16 +138,7 @@ def full_name(module):
     return f"{CORE}.{module}".rstrip(".")
 
 
-def awaited(module, name=""):
-    return module in AWAITED or f"{module}.{name}" in AWAITED
-
-
-def expected(*parameters):
-    marks = [pytest.mark.xfail(reason="not written yet")] if awaited(*parameters) else []
-    return pytest.param(*parameters, marks=marks)
-
-
-@pytest.mark.parametrize(("module", "name"), [expected(*names) for names in PUBLIC])
+@pytest.mark.parametrize(("module", "name"), PUBLIC)
 def test_a_program_can_import(module, name):
     scope = {}
     exec(f"from {full_name(module)} import {name} as imported", scope)  # noqa: S102
@@ -175,7 +159,7 @@ def test_a_module_that_is_left_out_is_not_there(module):
         importlib.import_module(full_name(module))
 
 
-@pytest.mark.parametrize("module", [expected(module) for module in NAMES])
+@pytest.mark.parametrize("module", NAMES)
 def test_everything_can_be_imported_at_once(module):
     scope = {}
     exec(f"from {full_name(module)} import *", scope)  # noqa: S102
@@ -211,7 +195,6 @@ def imported_by(*modules):
 
 def test_no_module_but_serving_brings_a_heavy_package():
     modules = [full_name(module) for module in NAMES if module != "serving"]
-    modules = [name for name in modules if not awaited(name.removeprefix(f"{CORE}."))]
     assert imported_by(*modules) & HEAVY == set()
 
 

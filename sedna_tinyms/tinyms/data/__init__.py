@@ -7,22 +7,44 @@ from typing import TYPE_CHECKING, Any
 from mindspore import mindrecord as _mindrecord
 from mindspore.dataset import engine as _engine
 from mindspore.dataset.engine import *  # noqa: F403
+from mindspore.dataset.engine.datasets import Dataset as _Dataset
 from mindspore.mindrecord import *  # noqa: F403
 
 from sedna_tinyms.tinyms.data.download import download_dataset
-from sedna_tinyms.tinyms.data.images import generate_image_list, load_img, load_resized_img
+from sedna_tinyms.tinyms.data.images import (
+    generate_image_list,
+    load_img,
+    load_resized_img,
+    save_image,
+)
 from sedna_tinyms.tinyms.data.index import LabelledImages, read_image_folder, read_index
+from sedna_tinyms.tinyms.data.sampler import DistributedSampler
+from sedna_tinyms.tinyms.data.unpaired import GanImageFolderDataset, UnalignedDataset
+from sedna_tinyms.tinyms.data.workers import with_clamped_workers as _with_clamped_workers
 
 __all__ = [
+    "DistributedSampler",
+    "GanImageFolderDataset",
     "LabelledImages",
+    "UnalignedDataset",
     "download_dataset",
     "generate_image_list",
     "load_img",
     "load_resized_img",
     "read_image_folder",
     "read_index",
+    "save_image",
 ]
-__all__ += [*_engine.__all__, *_mindrecord.__all__]
+__all__ += [name for name in _engine.__all__ if name not in __all__]
+__all__ += _mindrecord.__all__
+
+globals().update(
+    _with_clamped_workers(
+        value
+        for value in map(_engine.__dict__.get, _engine.__all__)
+        if isinstance(value, type) and issubclass(value, _Dataset)
+    )
+)
 
 if TYPE_CHECKING:
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,11 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sedna_tinyms.errors import DatasetError
+from sedna_tinyms.tinyms.data import workers
 from sedna_tinyms.tinyms.vision.pictures import as_rgb
 
 __all__ = ["batched", "clamped_workers", "require_dataset", "transformed"]
-
-logger = logging.getLogger(__name__)
 
 
 def transformed(
@@ -42,19 +39,8 @@ def transformed(
 
 
 def clamped_workers(requested: int | None) -> int:
-    """Return how many threads to use: as requested, but never more than there are cores.
-
-    MindSpore refuses more.
-    """
-    cores = len(os.sched_getaffinity(0))
-    if requested is not None and requested > cores:
-        logger.warning(
-            "num_parallel_workers is %d, this process may use %d cores: %d it is",
-            requested,
-            cores,
-            cores,
-        )
-    return min(requested or cores, cores)
+    """Return how many threads to use: as requested or one a core, never more than that."""
+    return workers.clamped_workers(requested or workers.available_cores())
 
 
 def require_dataset(dataset: Any, kinds: tuple[type[Any], ...], columns: Sequence[str]) -> None:
