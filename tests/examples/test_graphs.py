@@ -56,7 +56,7 @@ def test_shapes_are_known_before_any_data(mnist):
 
 def test_a_step_is_measured_in_each_way(tmp_path):
     output = run("mlp.py", "--batch", 4, "--steps", 1, directory=tmp_path)
-    row = r" +(\S+) +\d+\.\d\d s +\d+\.\d ms +\d+ MB"
+    row = r" +(\S+) +\d+\.\d\d s +\d+\.\d ms +\d+\.\d ms +\d+ MB"
     assert re.search("as written" + row, output)[1] == "-"
     assert int(re.search("\ngraph" + row, output)[1]) > 20
     assert "fused graph" in output
