@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import numpy as np
 from mindspore import Tensor, nn, ops
 
 from sedna_tinyms.tinyms.model.keywords import refuse_unknown, require_counts
@@ -19,6 +20,7 @@ from sedna_tinyms.tinyms.model.mobilenetv2 import (
     InvertedResidual,
     convolution,
 )
+from sedna_tinyms.tinyms.model.parameters import set_value
 from sedna_tinyms.tinyms.ssd_boxes import CENTRE_VARIANCE, SIZE_VARIANCE, default_boxes
 
 __all__ = ["SSD300", "SSD300Detector", "ssd300_infer", "ssd300_mobilenetv2"]
@@ -33,6 +35,17 @@ EXTRA_BLOCKS = ((512, 0.2), (256, 0.25), (256, 0.5), (128, 0.25))
 BOXES_PER_CELL = (3, 6, 6, 6, 6, 6)
 
 normalization = functools.partial(nn.BatchNorm2d, eps=1e-3, momentum=0.97)
+
+
+def enlarge_depthwise(network: nn.Cell) -> None:
+    """Draw depthwise filters as for one channel each, not as if they had all channels' inputs.
+
+    MobileNetV2's rule makes what they give so small that normalization, which starts from a
+    variance of 1 and moves by 3 % a step here, needs hundreds of steps to know it.
+    """
+    for _, cell in network.cells_and_names():
+        if isinstance(cell, nn.Conv2d) and cell.group > 1:
+            set_value(cell.weight, cell.weight.asnumpy() * np.sqrt(cell.group))
 
 
 class SSDBackbone(nn.Cell):  # type: ignore[misc]
@@ -141,6 +154,7 @@ class SSD300(nn.Cell):  # type: ignore[misc]
         self.multi_residual = nn.CellList(blocks)
         self.relu = nn.ReLU6()
         self.multi_box = MultiBox(channels, class_num)
+        enlarge_depthwise(self)
 
     def construct(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return offsets (N, 1917, 4) and logits (N, 1917, class_num) of (N, 3, 300, 300)."""

@@ -3,6 +3,9 @@
 TinyMS's VGG checkpoints fit MindCV's VGGs. Its ResNet-50 pads strided convolutions differently,
 so that its checkpoints would give other numbers here; their names differ, and loading says so.
 
+One network of each family in MindCV 0.3.0 was tried with MindSpore 2.10 on a CPU: all predict but
+HaloNet, PVT (the first), ReXNet and VOLO, which were written for an older MindSpore.
+
 BERT, DeepFM, the sentiment network and CycleGAN's networks are left out: MindSpore's layers build
 them.
 """
