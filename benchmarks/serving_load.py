@@ -22,7 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,20 +50,17 @@ def main() -> int:
     options = parser.parse_args()
     limit_instruction_set()
     results = []
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
         prepare(Path(directory), options.servables)
-        for name, serve in (
-            ("ours", served),
-            ("ours, one by one", served_one_by_one),
-            ("rebuilt per request", rebuilt_per_request),
-        ):
-            with serve(Path(directory)) as port:
-                for servable in options.servables:
-                    ask(port, servable, picture())  # the first request is nobody's measure
-                    for clients in options.clients:
-                        row = measure(port, servable, clients, options.seconds)
-                        results.append({"server": name, "servable": servable, **row})
-                        print(line(results[-1]), flush=True)
+        ports = {name: stack.enter_context(serve(Path(directory))) for name, serve in SERVERS}
+        for servable in options.servables:
+            for port in ports.values():
+                ask(port, servable, picture())  # the first request is nobody's measure
+            for clients in options.clients:
+                for name, port in ports.items():  # in turn, so that all see the same machine
+                    row = measure(port, servable, clients, options.seconds)
+                    results.append({"server": name, "servable": servable, **row})
+                    print(line(results[-1]), flush=True)
     if options.json:
         write_json(options.json, {"cores": len(os.sched_getaffinity(0)), "results": results})
     return 0
@@ -129,6 +126,13 @@ def rebuilt_per_request(directory: Path) -> Iterator[int]:
     finally:
         process.terminate()
         process.join()
+
+
+SERVERS = (
+    ("ours", served),
+    ("ours, one by one", served_one_by_one),
+    ("rebuilt per request", rebuilt_per_request),
+)
 
 
 def run_peer(directory: Path, announce: Any) -> None:
