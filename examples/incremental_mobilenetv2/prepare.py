@@ -38,6 +38,15 @@ DATASET = Path("data/workshop")
 BACKBONE = HERE / "backbone.npz"
 PREPARED = "prepared.json"
 
+REAL = {
+    "INPUT_SHAPE": "224",
+    "WIDTH": "1.0",
+    "TRAIN_LAYERS": "last_blocks",
+    "LEARNING_RATE": "0.01",
+    "REPLAY_BYTES": "60000000",  # 400 pictures of 224 x 224
+}
+"""Settings for real pictures, which begin from ImageNet's weights."""
+
 
 class Drawn(NamedTuple):
     """A group of pictures to draw."""
@@ -103,7 +112,7 @@ def prepare(arguments: argparse.Namespace) -> None:
         domains = list(dict.fromkeys(picture.domain for picture in pictures))
         smallest, weights = copy_pictures(root, pictures, arguments.seed), arguments.weights
         classes = sorted({picture.class_name for picture in pictures})
-        settings |= {"CLASS_NAMES": ",".join(classes), "INPUT_SHAPE": "224", "WIDTH": "1.0"}
+        settings |= REAL | {"CLASS_NAMES": ",".join(classes)}
     settings = write_job(root / "job.yaml", settings | dict(arguments.set), smallest)
     (root / "output/workshop").mkdir(parents=True)
     write_models(root, settings, weights)

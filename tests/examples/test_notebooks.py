@@ -1,0 +1,73 @@
+"""The notebooks run from the first cell to the last, and show what they say they show."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NOTEBOOKS = sorted(
+    path.relative_to(EXAMPLES).as_posix()
+    for path in EXAMPLES.rglob("*.ipynb")
+    if ".ipynb_checkpoints" not in path.parts
+)
+
+# nbclient and the kernel's client leave an event loop and sockets to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Return a function that runs a notebook in a kernel of its own and returns its output."""
+
+    def run(name, pictures):
+        monkeypatch.setenv("EXAMPLE_PICTURES", str(pictures))
+        monkeypatch.setenv("TMPDIR", str(tmp_path))
+        path = EXAMPLES / name
+        notebook = nbformat.read(path, as_version=4)
+        resources = {"metadata": {"path": str(path.parent)}}
+        NotebookClient(notebook, timeout=280, resources=resources).execute()
+        return [output for cell in notebook.cells for output in cell.get("outputs", ())]
+
+    return run
+
+
+def text(outputs):
+    return "".join(
+        output.get("text", "") + output.get("data", {}).get("text/plain", "") for output in outputs
+    )
+
+
+def pictures(outputs):
+    return sum("image/png" in output.get("data", {}) for output in outputs)
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_notebook_is_stored_without_its_output(name):
+    notebook = nbformat.read(EXAMPLES / name, as_version=4)
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        assert not cell.get("outputs")
+        assert cell.get("execution_count") is None
+
+
+def test_the_quick_start_reads_digits(run):
+    outputs = run("quick_start.ipynb", 1000)
+    accuracy = float(re.search(r"'accuracy': (?:np\.float64\()?([\d.]+)", text(outputs))[1])
+    assert accuracy > 0.6
+    assert "TOP1:" in text(outputs)
+    assert pictures(outputs) == 1
+
+
+def test_transfer_learning_tells_parts_apart(run):
+    outputs = run("mobilenetv2_transfer.ipynb", 16)
+    assert int(re.search(r"(\d+)% of 24 pictures that it never saw", text(outputs))[1]) > 60
+    assert pictures(outputs) == 2
+
+
+def test_the_incremental_job_reports_two_rounds(run):
+    outputs = run("incremental_mobilenetv2/incremental_mobilenetv2.ipynb", 12)
+    assert "night" in text(outputs)
+    assert pictures(outputs) == 1
