@@ -55,7 +55,8 @@ def _clamped(kind: type) -> type:
             bound.arguments[WORKERS] = clamped_workers(bound.arguments[WORKERS])
         build(*bound.args, **bound.kwargs)
 
-    names = {"__init__": initialize, "__module__": __package__, "__doc__": kind.__doc__}
+    # It goes by MindSpore's name and documentation, as a wrapped function does.
+    names = {"__init__": initialize, "__module__": kind.__module__, "__doc__": kind.__doc__}
     return type(kind.__name__, (kind,), names)
 
 
