@@ -28,7 +28,7 @@ def run(monkeypatch, tmp_path):
         path = EXAMPLES / name
         notebook = nbformat.read(path, as_version=4)
         resources = {"metadata": {"path": str(path.parent)}}
-        NotebookClient(notebook, timeout=280, resources=resources).execute()
+        NotebookClient(notebook, timeout=540, resources=resources).execute()
         return [output for cell in notebook.cells for output in cell.get("outputs", ())]
 
     return run
@@ -67,7 +67,8 @@ def test_transfer_learning_tells_parts_apart(run):
     assert pictures(outputs) == 2
 
 
+@pytest.mark.timeout(600)  # eight processes, each of which starts MindSpore
 def test_the_incremental_job_reports_two_rounds(run):
     outputs = run("incremental_mobilenetv2/incremental_mobilenetv2.ipynb", 12)
-    assert "night" in text(outputs)
+    assert re.search("round 2 .*(deployed|refused)", text(outputs))
     assert pictures(outputs) == 1
