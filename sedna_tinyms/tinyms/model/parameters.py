@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mindspore import Parameter, Tensor, dtype_to_nptype, nn, ops
+from mindspore import Parameter, Tensor, nn, ops
 from numpy.typing import NDArray
 
 __all__ = ["kept_parameters", "set_value"]
@@ -18,7 +18,7 @@ def set_value(parameter: Parameter, value: NDArray[Any]) -> None:
     Not `Parameter.set_data`: that gives the parameter other memory, and in PYNATIVE_MODE an
     optimizer that has taken a step goes on working on the old, so that training has no effect.
     """
-    ops.assign(parameter, Tensor(value.astype(dtype_to_nptype(parameter.dtype))))
+    ops.assign(parameter, Tensor(value.astype(parameter.asnumpy().dtype)))
 
 
 @contextmanager
