@@ -5,6 +5,7 @@ import pytest
 
 import sedna_tinyms.tinyms as ts
 from sedna_tinyms.tinyms import primitives as P  # noqa: N812 (as TinyMS's tutorials write it)
+from sedna_tinyms.tinyms.context import PYNATIVE_MODE, set_context
 from sedna_tinyms.tinyms.initializers import Constant, initializer
 from sedna_tinyms.tinyms.layers import Dense, Layer, LayerList, ReLU, SequentialLayer
 
@@ -46,6 +47,8 @@ def test_initial_values_have_their_shape_and_type():
 
 @pytest.mark.parametrize("compiled", [False, True])
 def test_gradients_of_a_function_and_of_the_weights_of_a_layer(compiled):
+    set_context(mode=PYNATIVE_MODE)  # a Model that another test compiled prefers graph mode
+
     def cube(x):
         return (x**3).sum()
 
