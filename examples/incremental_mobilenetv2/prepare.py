@@ -42,6 +42,7 @@ REAL = {
     "INPUT_SHAPE": "224",
     "WIDTH": "1.0",
     "TRAIN_LAYERS": "last_blocks",
+    "EPOCHS": "15",
     "LEARNING_RATE": "0.01",
     "REPLAY_BYTES": "60000000",  # 400 pictures of 224 x 224
 }
@@ -62,7 +63,7 @@ DRAWN = (
     Drawn("held_out", NIGHT, 180),
     Drawn("stock/shift", DAY, 48),
     Drawn("stock/shift", NIGHT, 240),
-    Drawn("stock/later", NIGHT, 120),
+    Drawn("stock/later", NIGHT, 180),
     Drawn("stock/mislabelled", DAY, 60),
     Drawn("stock/mislabelled", NIGHT, 60),
 )
