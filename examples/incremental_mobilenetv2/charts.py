@@ -12,7 +12,7 @@ from results import IN_SERVICE, MeasuredModel, Results
 __all__ = ["accuracy_chart", "timeline_chart"]
 
 WIDTH = 760
-LEFT, RIGHT = 58, 120
+LEFT, RIGHT = 60, 130
 
 MARKS = {
     "initial": "not trained",

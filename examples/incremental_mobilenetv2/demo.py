@@ -23,7 +23,7 @@ from world import Camera, Job, Labeller, read_answers
 from sedna_tinyms.errors import SednaTinyMSError, WorkerError
 
 HERE = Path(__file__).resolve().parent
-PICTURE_EVERY_SECONDS = 0.4
+PICTURE_EVERY_SECONDS = 0.8
 
 console = Console(highlight=False)
 

@@ -84,7 +84,7 @@ footer { margin-top: 64px; padding-top: 18px; border-top: 1px solid var(--rule);
 code { font: 0.9em ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
 @media (max-width: 560px) { main { padding: 36px 18px 56px; } body { font-size: 16px; }
   .tiles { grid-template-columns: 1fr 1fr; } .tile { padding: 12px 14px; }
-  .tile b { font-size: 21px; } .card { padding: 14px; } svg.fits { font-size: 21px; } }
+  .tile b { font-size: 21px; } .card { padding: 14px; } svg.fits { font-size: 19px; } }
 """
 
 PAGE = Template("""<!doctype html>

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 CLASSES, PICTURES = 128, 110
 SIZE, WIDTH = 96, 0.35
-EPOCHS, BATCH, PEAK_RATE = 16, 64, 0.1
+EPOCHS, BATCH, PEAK_RATE = 20, 64, 0.1
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 STAGES = (
     # expansion, channels, blocks, stride of the first block (Sandler et al. 2018, table 2)

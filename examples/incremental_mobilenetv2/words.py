@@ -9,7 +9,7 @@ __all__ = ["accuracy_rows", "headline", "on", "summary"]
 FORGOTTEN = 0.03
 """A loss of less than three points on an earlier domain counts as kept."""
 
-SAID = {"day": "by day", "night": "at night"}
+SAID = {"day": "by day", "night": "at night", "all": "on new pictures"}
 
 
 def on(domain: str) -> str:
@@ -43,13 +43,11 @@ def summary(results: Results) -> str:
             "person labelled them, round 2 learnt them, and the new model took over while "
             "predictions went on."
         )
-    kept = results.domains[0]
-    best = max((m.accuracy[kept] for m in results.models if m.accuracy), default=0.0)
-    if len(results.domains) > 1:
-        told.append(
-            f"The model in service has {results.served[kept]:.1%} {on(kept)}; the best of all "
-            f"models had {best:.1%}."
-        )
+    if len(results.domains) > 1 and len(results.models) > 2:
+        kept = results.domains[0]
+        before = results.models[1].accuracy.get(kept, 0.0)
+        now = results.served[kept]
+        told.append(f"It has {now:.1%} {on(kept)}, where round 1 had {before:.1%}.")
     told += [
         f"Round {record['round']}'s model was refused: {record['reason']}."
         for record in results.rounds

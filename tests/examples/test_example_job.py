@@ -17,7 +17,7 @@ COLOURS = {"blue": (30, 60, 220), "green": (40, 190, 60), "red": (220, 40, 30)}
 PICTURES = 14
 SETTINGS = {
     "INPUT_SHAPE": "32",
-    "WIDTH": "0.25",
+    "WIDTH": "0.35",
     "TRAIN_LAYERS": "head",
     "EPOCHS": "30",
     "LEARNING_RATE": "0.1",
@@ -46,7 +46,8 @@ def run(tmp_path_factory):
     (base / "images/labels.csv").write_text("\n".join(rows), encoding="utf-8")
     root = base / "root"
     settings = [word for pair in SETTINGS.items() for word in ("--set", "=".join(pair))]
-    assert prepare.main(["--root", str(root), "--images", str(base / "images"), *settings]) == 0
+    options = ["--images", str(base / "images"), "--weights", str(prepare.BACKBONE), *settings]
+    assert prepare.main(["--root", str(root), *options]) == 0
 
     with demo.running_job(root, rounds=2) as job:
         camera = world.Camera(root)
