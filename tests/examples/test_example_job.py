@@ -71,7 +71,8 @@ def test_both_rounds_end_with_a_decision_on_comparable_metrics(run):
         assert record["outcome"] in ("deployed", "refused"), record["reason"]
         assert record["new"].keys() == record["old"].keys()
         assert record["train_samples"] == 22
-        assert record["stages"]["train"]["peak_bytes"] < 2e9
+        # None where this process, which the workers descend from, is the larger one.
+        assert (record["stages"]["train"]["peak_bytes"] or 0) < 2e9
     assert report["rounds"][0]["outcome"] == "deployed"
     assert report["rounds"][1]["eval_samples"] == 16
 
