@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
                 play_workshop(root, job)
             else:
                 play_arrivals(root, job, arrivals)
-        report.write(root, console, seconds=time.monotonic() - began)
+        report.write(root, console, began)
     except SednaTinyMSError as error:
         console.print(f"demo.py: {error}", style="red", markup=False)
         return error.exit_code

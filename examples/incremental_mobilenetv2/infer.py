@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from job import build_estimator, setting
 from sedna.common.config import BaseConfig
@@ -27,6 +28,15 @@ def mounted(name: str) -> Path:
     return directory
 
 
+def answer(job: IncrementalLearning, picture: Path) -> dict[str, Any]:
+    """Return what the model in service says of a picture, or why it cannot."""
+    try:
+        prediction, _, hard = job.inference(str(picture))
+    except DatasetError as error:
+        return {"error": str(error)}
+    return {"class": prediction.class_name, "score": prediction.score, "hard": hard}
+
+
 def main() -> None:
     """Answer pictures until SIGTERM."""
     stop = threading.Event()
@@ -36,20 +46,16 @@ def main() -> None:
     (results / "broken").mkdir(exist_ok=True)
     job = IncrementalLearning(estimator=build_estimator())
 
-    with (results / "results.jsonl").open("a", buffering=1, encoding="utf-8") as answers:
+    with (results / "results.jsonl").open("a", buffering=1, encoding="utf-8") as lines:
         while not stop.is_set():
             waiting = sorted(incoming.glob("[!.]*"))
             for picture in waiting:
-                answer = {"picture": picture.name, "time": time.time()}
-                try:
-                    prediction, _, hard = job.inference(str(picture))
-                except DatasetError as error:
-                    answers.write(json.dumps(answer | {"error": str(error)}) + "\n")
+                said = answer(job, picture)
+                entry = {"picture": picture.name, "time": time.time(), **said}
+                lines.write(json.dumps(entry) + "\n")
+                if "error" in said:
                     picture.rename(results / "broken" / picture.name)
-                    continue
-                answer |= {"class": prediction.class_name, "score": prediction.score, "hard": hard}
-                answers.write(json.dumps(answer) + "\n")
-                if hard:
+                elif said["hard"]:
                     picture.rename(hard_examples / picture.name)
                 else:
                     picture.unlink()

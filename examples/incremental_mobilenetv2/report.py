@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import figure
@@ -37,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def write(root: Path, console: Console, seconds: float | None = None) -> None:
+def write(root: Path, console: Console, began: float | None = None) -> None:
     """Print the tables of a finished run and write its picture and page.
 
     Parameters
@@ -46,10 +48,12 @@ def write(root: Path, console: Console, seconds: float | None = None) -> None:
         The root of the run.
     console : rich.console.Console
         Where the tables go.
-    seconds : float, optional
-        What the whole took, for the page.
+    began : float, optional
+        When the whole began by `time.monotonic`, to say how long it took.
     """
-    results = gather(root, seconds)
+    results = gather(root)
+    if began is not None:
+        results = replace(results, seconds=time.monotonic() - began)
     console.print()
     console.print(_accuracy_table(results))
     console.print(_cost_table(results))
@@ -63,8 +67,8 @@ def write(root: Path, console: Console, seconds: float | None = None) -> None:
         figure.draw(results, picture, headline(results))
     write_text(root / "report.html", page.render(results))
     console.print(f"\nThe report: [bold]{root / 'report.html'}[/bold], {root / 'report.png'}")
-    if seconds:
-        console.print(f"{seconds:.0f} s in all")
+    if results.seconds:
+        console.print(f"{results.seconds:.0f} s in all")
 
 
 def _accuracy_table(results: Results) -> Table:

@@ -96,7 +96,7 @@ class Results:
         return [answer for answer in self.hard if (pictures / answer.picture).exists()]
 
 
-def gather(root: Path, seconds: float | None = None) -> Results:
+def gather(root: Path) -> Results:
     """Read a finished run; `held_out.json` below the root, or `measure`, gives the accuracies.
 
     Raises
@@ -132,7 +132,6 @@ def gather(root: Path, seconds: float | None = None) -> Results:
         truth=read_truth(root),
         unanswered=len(list((root / "camera/incoming").glob("*.jpg"))),
         seed=prepared["seed"],
-        seconds=seconds,
     )
 
 

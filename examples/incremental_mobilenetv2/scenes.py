@@ -70,7 +70,7 @@ NIGHT = Condition(
     stains=(0.3, 0.7),
     rust=(0.3, 0.75),
     blur=(0.3, 0.9),
-    noise=(0.06, 0.1),
+    noise=(0.05, 0.085),
 )
 
 CONDITIONS = {condition.name: condition for condition in (DAY, NIGHT)}

@@ -4,6 +4,7 @@ import io
 import json
 import re
 import shutil
+import time
 from datetime import datetime, timezone
 from html.parser import HTMLParser
 
@@ -102,7 +103,7 @@ def told_by_files(root):
 def reported(tmp_path_factory):
     root = told_by_files(tmp_path_factory.mktemp("run"))
     console = Console(record=True, width=120, file=io.StringIO())
-    report.write(root, console, seconds=141.0)
+    report.write(root, console, began=time.monotonic() - 141.0)
     return root, console.export_text()
 
 
@@ -141,7 +142,14 @@ def test_the_page_says_what_happened(reported):
     root, _ = reported
     words = " ".join(Page((root / "report.html").read_text(encoding="utf-8")).words)
     assert "From 36% to 94% at night, the day is not forgotten" in words
-    for expected in ("98.3%", "refused", "<is> what decided", "1.31 GB", "4 pictures as hard"):
+    for expected in (
+        "98.3%",
+        "141 s in all",
+        "refused",
+        "<is> what decided",
+        "1.31 GB",
+        "4 pictures as hard",
+    ):
         assert expected in words, expected
 
 
