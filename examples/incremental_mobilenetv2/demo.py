@@ -111,7 +111,7 @@ def play_workshop(root: Path, job: Job) -> None:
 
         say("A new colleague labels a batch, one row off in the list of classes")
         labeller.label((stock / "mislabelled").iterdir(), slipped=1)
-        job.wait_until("the evaluation of round 3", lambda: job.evaluating(3))
+        job.wait_until("the training of round 3", lambda: job.trained(3))
     finally:
         camera.stop()
     job.wait_until("answers to all pictures", camera.answered)

@@ -96,26 +96,34 @@ class Job:
             time.sleep(LOOK_EVERY_SECONDS)
 
     def wait_for_round(self, number: int) -> dict[str, Any]:
-        """Wait until a round is over, and return its record."""
-        self.wait_until(f"the end of round {number}", lambda: self.outcome(number) != "running")
-        return self._rounds()[number - 1]
+        """Wait until a round is over, and return its record.
 
-    def outcome(self, number: int) -> str:
+        Raises
+        ------
+        WorkerError
+            Also if the round has failed.
+        """
+        self.wait_until(f"the end of round {number}", lambda: self._outcome(number) != "running")
+        record: dict[str, Any] = self._read("report.json")["rounds"][number - 1]
+        if record["outcome"] == "failed":
+            raise WorkerError(f"round {number} failed: {record['reason']}")
+        return record
+
+    def trained(self, number: int) -> bool:
+        """Whether a round's training is over."""
+        conditions = self._read("status.json").get("status", {}).get("conditions", [])
+        states = [(condition["stage"], condition["type"]) for condition in conditions]
+        return states.count(("Train", "Completed")) + states.count(("Train", "Failed")) >= number
+
+    def _outcome(self, number: int) -> str:
         """Return what the report says of a round; running, if it has not begun."""
-        rounds = self._rounds()
+        rounds = self._read("report.json").get("rounds", [])
         return str(rounds[number - 1]["outcome"]) if len(rounds) >= number else "running"
 
-    def evaluating(self, number: int) -> bool:
-        """Whether a round has come as far as its evaluation."""
-        rounds = self._rounds()
-        return len(rounds) >= number and "eval" in rounds[number - 1]["stages"]
-
-    def _rounds(self) -> list[dict[str, Any]]:
-        report = self._output / "report.json"
-        if not report.exists():
-            return []
-        rounds: list[dict[str, Any]] = json.loads(report.read_text(encoding="utf-8"))["rounds"]
-        return rounds
+    def _read(self, name: str) -> dict[str, Any]:
+        file = self._output / name
+        content: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
+        return content
 
 
 class Camera:
@@ -139,8 +147,9 @@ class Camera:
         return names
 
     def answered(self) -> bool:
-        """Whether every picture dropped so far has its answer."""
-        return {answer.picture for answer in read_answers(self._root)} >= set(self.dropped)
+        """Whether every picture dropped so far has its answer and was moved away."""
+        said = {answer.picture for answer in read_answers(self._root)}
+        return said >= set(self.dropped) and not any(self._incoming.iterdir())
 
     def keep_dropping(self, pictures: Iterable[Path], every_seconds: float) -> None:
         """Go on in the background: one picture after the other, until `stop`."""
