@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test check bench-core test-kubeedge clean
+.PHONY: demo test check bench-onednn bench-core test-kubeedge clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/incremental_mobilenetv2/demo.py
@@ -16,6 +16,9 @@ check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench-onednn: $(VENV)/.installed
+	$(BIN)/python benchmarks/onednn_step.py --json onednn-step.json
 
 # With PyTorch beside it where that is installed: $(BIN)/pip install -e '.[bench]'
 bench-core: $(VENV)/.installed
