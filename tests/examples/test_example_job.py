@@ -8,12 +8,12 @@ import numpy as np
 import prepare
 import pytest
 import world
-from PIL import Image
+from PIL import Image, ImageDraw
 from results import measure
 
 from sedna_tinyms.jobs.manifest.loading import load_job
 
-COLOURS = {"blue": (30, 60, 220), "green": (40, 190, 60), "red": (220, 40, 30)}
+CLASSES = ("cross", "disc", "stripes")
 PICTURES = 14
 SETTINGS = {
     "INPUT_SHAPE": "32",
@@ -26,9 +26,20 @@ SETTINGS = {
 
 
 def paint(path, class_name, rng):
-    pixels = np.array(COLOURS[class_name]) + rng.integers(-25, 25, (32, 32, 3))
+    """A shape in two greys: the backbone that it starts from cares little for colour."""
+    picture = Image.new("L", (64, 64), int(rng.integers(170, 255)))
+    draw, ink = ImageDraw.Draw(picture), int(rng.integers(0, 90))
+    x, y = (int(v) for v in rng.integers(-3, 4, 2))
+    if class_name == "disc":
+        draw.ellipse((14 + x, 14 + y, 50 + x, 50 + y), fill=ink)
+    elif class_name == "cross":
+        draw.line((14 + x, 14 + y, 50 + x, 50 + y), fill=ink, width=6)
+        draw.line((14 + x, 50 + y, 50 + x, 14 + y), fill=ink, width=6)
+    else:
+        for left in range(8, 56, 12):
+            draw.rectangle((left + x, 10 + y, left + 4 + x, 54 + y), fill=ink)
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+    picture.convert("RGB").save(path)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +49,7 @@ def run(tmp_path_factory):
     rng = np.random.default_rng(0)
     rows = ["file,domain,class,split"]
     for domain in ("first", "second"):
-        for class_name in COLOURS:
+        for class_name in CLASSES:
             for number in range(PICTURES):
                 name = f"{domain}-{class_name}-{number}.png"
                 paint(base / "images" / name, class_name, rng)
@@ -52,7 +63,7 @@ def run(tmp_path_factory):
     with demo.running_job(root, rounds=2) as job:
         camera = world.Camera(root)
         job.wait_for_round(1)
-        for class_name in COLOURS:
+        for class_name in CLASSES:
             paint(base / f"{class_name}.png", class_name, rng)
         (base / "broken.png").write_bytes(b"no picture at all")
         camera.drop(sorted(base.glob("*.png")))
@@ -80,13 +91,13 @@ def test_both_rounds_end_with_a_decision_on_comparable_metrics(run):
 def test_the_worker_answers_every_picture_and_survives_a_broken_one(run):
     lines = (run / "camera/results/results.jsonl").read_text().splitlines()
     entries = {entry["picture"]: entry for entry in map(json.loads, lines)}
-    assert set(entries) == {"blue.png", "broken.png", "green.png", "red.png"}
+    assert set(entries) == {"cross.png", "broken.png", "disc.png", "stripes.png"}
     assert "broken.png" in entries["broken.png"]["error"]
     assert (run / "camera/results/broken/broken.png").exists()
     answers = world.read_answers(run)
-    assert [answer.picture for answer in answers] == ["blue.png", "green.png", "red.png"]
+    assert [answer.picture for answer in answers] == ["cross.png", "disc.png", "stripes.png"]
     for answer in answers:
-        assert answer.class_name in COLOURS
+        assert answer.class_name in CLASSES
         assert 1 / 3 <= answer.score <= 1
         assert abs(answer.time - time.time()) < 600
         assert (run / "camera/hard_examples" / answer.picture).exists() == answer.hard
