@@ -1,0 +1,148 @@
+"""The one face of all engines: arrays in, named arrays out, checked."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sedna_tinyms.engine.choice import Choice
+from sedna_tinyms.errors import ConfigurationError
+
+__all__ = ["MOST_AT_ONCE", "Engine"]
+
+MOST_AT_ONCE = 16
+"""Samples computed together. More are not faster, but their activations take memory."""
+
+
+class Engine(ABC):
+    """A model ready to run.
+
+    Several threads may call `run` at once. An engine is a context manager that closes itself.
+
+    Attributes
+    ----------
+    name : {"onnxruntime", "openvino", "mindspore"}
+        What computes.
+    choice : Choice
+        The engine, precision and threads, and why these.
+    input_shape : tuple of int
+        Shape of one sample, without the batch axis.
+    input_dtype : numpy.dtype
+        float32, or uint8 where the model normalizes pixels itself.
+    output_shapes : mapping of str to tuple of int
+        Shape of each output for one sample; -1 for an axis whose length the file does not tell.
+    metadata : mapping of str to str
+        What the model file says about itself.
+    """
+
+    name: str
+
+    def __init__(
+        self,
+        choice: Choice,
+        input_shape: tuple[int, ...],
+        input_dtype: np.dtype[Any],
+        output_shapes: Mapping[str, tuple[int, ...]],
+        metadata: Mapping[str, str],
+    ) -> None:
+        self.choice = choice
+        self.input_shape = input_shape
+        self.input_dtype = input_dtype
+        self.output_shapes = output_shapes
+        self.metadata = metadata
+        self._closed = False
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of the outputs, in the model's order."""
+        return tuple(self.output_shapes)
+
+    def run(self, inputs: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+        """Compute the outputs of some samples.
+
+        Parameters
+        ----------
+        inputs : ndarray, shape (N, *input_shape), of input_dtype
+            N is 1 or more.
+
+        Returns
+        -------
+        dict of str to ndarray of float32, shape (N, ...)
+            Each output by its name.
+
+        Raises
+        ------
+        ConfigurationError
+            If `inputs` has another shape or dtype or holds NaN or infinity, or the engine is
+            closed.
+        """
+        self._check(inputs)
+        parts = [
+            self._compute(inputs[start : start + MOST_AT_ONCE])
+            for start in range(0, len(inputs), MOST_AT_ONCE)
+        ]
+        arrays = (
+            parts[0] if len(parts) == 1 else [np.concatenate(p) for p in zip(*parts, strict=True)]
+        )
+        return {
+            name: np.asarray(array, np.float32)
+            for name, array in zip(self.output_names, arrays, strict=True)
+        }
+
+    @abstractmethod
+    def _compute(self, inputs: NDArray[Any]) -> list[NDArray[Any]]:
+        """Return the outputs of at most `MOST_AT_ONCE` checked samples, in the model's order."""
+
+    def close(self) -> None:
+        """Give the model's memory back; the engine cannot run any more."""
+        self._closed = True
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _check(self, inputs: NDArray[Any]) -> None:
+        if self._closed:
+            raise ConfigurationError(f"this {self.name} engine is closed: open the model again")
+        if not isinstance(inputs, np.ndarray):
+            raise ConfigurationError(
+                f"the inputs are a {type(inputs).__name__}; they must be a numpy array of "
+                f"{self.input_dtype}"
+            )
+        if inputs.dtype != self.input_dtype:
+            raise ConfigurationError(
+                f"the inputs are {inputs.dtype}; this model takes {self.input_dtype}"
+            )
+        if inputs.shape[1:] != self.input_shape or not len(inputs):
+            wanted = ", ".join(map(str, ("N", *self.input_shape)))
+            raise ConfigurationError(
+                f"the inputs have the shape {inputs.shape}; this model takes ({wanted}) with N of "
+                "1 or more"
+            )
+        if inputs.dtype == np.float32:
+            _check_finite(inputs)
+
+
+def _check_finite(inputs: NDArray[np.float32]) -> None:
+    # NaN and infinity survive a sum, which is much cheaper to look at than every value.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(inputs.sum()):
+            return
+    bad = np.flatnonzero(~np.isfinite(inputs).reshape(len(inputs), -1).all(axis=1))
+    if len(bad):
+        raise ConfigurationError(
+            f"sample {bad[0]} of {len(inputs)} holds NaN or infinity"
+            + (f", and so do {len(bad) - 1} more" if len(bad) > 1 else "")
+        )

@@ -1,0 +1,229 @@
+"""An ONNX file's face - input, outputs, metadata, structure - read without the `onnx` package.
+
+An edge device has an engine but not `onnx` (which would bring protobuf). The format is protobuf's:
+a message is a run of (field number, value), and the few fields needed here are known by number
+from ``onnx.proto``. Weights are skipped, not copied.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from sedna_tinyms.errors import ForeignModelError, ModelFileError
+
+__all__ = ["OnnxFile", "TensorInfo", "read_onnx"]
+
+FREE = -1
+"""An axis of any length."""
+
+DTYPES: dict[int, np.dtype[Any]] = {1: np.dtype(np.float32), 2: np.dtype(np.uint8)}
+"""ONNX's numbers of the element types that an input may have here."""
+
+Field: TypeAlias = tuple[int, "int | memoryview"]
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """An input or output: its name, ONNX element type, and shape with the batch axis."""
+
+    name: str
+    element_type: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class OnnxFile:
+    """A model that takes one array of samples.
+
+    Attributes
+    ----------
+    content : bytes
+        The file.
+    source : str
+        Where it came from, for messages.
+    input : TensorInfo
+        Its batch axis is free, its other axes are fixed.
+    outputs : tuple of TensorInfo
+        In the file's order.
+    metadata : dict of str to str
+        Its ``metadata_props``.
+    structure : str
+        SHA-256 of the graph and the shapes of its weights, not of their values: equal for all
+        rounds of one network.
+    """
+
+    content: bytes
+    source: str
+    input: TensorInfo
+    outputs: tuple[TensorInfo, ...]
+    metadata: dict[str, str]
+    structure: str
+
+    @property
+    def output_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each output for one sample."""
+        return {output.name: output.shape[1:] for output in self.outputs}
+
+
+def read_onnx(model: str | os.PathLike[str] | bytes) -> OnnxFile:
+    """Read an ONNX file, or its content.
+
+    Raises
+    ------
+    ModelFileError
+        If it is missing or broken.
+    ForeignModelError
+        If it takes something else than one array of float32 or uint8 samples, any number at once.
+    """
+    if isinstance(model, bytes):
+        content, source = model, f"the ONNX model in memory ({len(model)} bytes)"
+    else:
+        source = f"the model file {os.fspath(model)}"
+        try:
+            content = Path(model).read_bytes()
+        except OSError as error:
+            raise ModelFileError(f"{source} cannot be read: {error}") from error
+    try:
+        inputs, outputs, metadata, structure = _parse(content)
+    except (ValueError, IndexError) as error:
+        raise ModelFileError(
+            f"{source} is not a whole ONNX model ({error}): copy or export it again"
+        ) from error
+    return OnnxFile(content, source, _only(inputs, source), outputs, metadata, structure)
+
+
+def _only(inputs: tuple[TensorInfo, ...], source: str) -> TensorInfo:
+    """Return the one input, if it is of the kind that an engine runs."""
+    if len(inputs) != 1:
+        names = ", ".join(tensor.name for tensor in inputs) or "none"
+        raise ForeignModelError(f"{source} has the inputs {names}; an engine runs models with one")
+    tensor = inputs[0]
+    if tensor.element_type not in DTYPES:
+        raise ForeignModelError(
+            f"{source} takes {tensor.name!r} of ONNX's element type {tensor.element_type}; "
+            "an engine gives float32 (1) or uint8 (2)"
+        )
+    shape = tensor.shape
+    if len(shape) < 2 or shape[0] != FREE or FREE in shape[1:]:
+        shown = ", ".join("any" if size == FREE else str(size) for size in shape)
+        raise ForeignModelError(
+            f"{source} takes {tensor.name!r} of shape ({shown}); its first axis must be free (any "
+            "number of samples) and the others fixed: export it again with a free batch axis"
+        )
+    return tensor
+
+
+def _parse(
+    content: bytes,
+) -> tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...], dict[str, str], str]:
+    metadata, graph = {}, None
+    for number, value in _fields(memoryview(content)):
+        if number == 7:  # ModelProto.graph
+            graph = _message(value)
+        elif number == 14:  # ModelProto.metadata_props
+            entry = {n: bytes(_message(v)).decode() for n, v in _fields(_message(value))}
+            metadata[entry.get(1, "")] = entry.get(2, "")
+    if graph is None:
+        raise ValueError("it holds no graph")
+    digest = hashlib.sha256()
+    inputs, outputs, initializers = [], [], set()
+    for number, value in _fields(graph):
+        if number == 1:  # GraphProto.node
+            digest.update(_message(value))
+        elif number == 5:  # GraphProto.initializer
+            name, shape = _initializer(_message(value))
+            initializers.add(name)
+            digest.update(f"{name}{shape}".encode())
+        elif number == 11:  # GraphProto.input
+            inputs.append(_tensor_info(_message(value)))
+        elif number == 12:  # GraphProto.output
+            outputs.append(_tensor_info(_message(value)))
+    # Before IR version 4, initializers were listed among the inputs.
+    given = tuple(tensor for tensor in inputs if tensor.name not in initializers)
+    digest.update(f"{given}{[tensor.name for tensor in outputs]}".encode())
+    return given, tuple(outputs), metadata, digest.hexdigest()
+
+
+def _initializer(tensor: memoryview) -> tuple[str, list[str]]:
+    """Return an initializer's name, and its element type and shape as written."""
+    name, shape = "", []
+    for number, value in _fields(tensor):
+        if number in (1, 2):  # TensorProto.dims, data_type
+            shape.append(f"{number}:{value if isinstance(value, int) else bytes(value)!r}")
+        elif number == 8:  # TensorProto.name
+            name = bytes(_message(value)).decode()
+    return name, shape
+
+
+def _tensor_info(info: memoryview) -> TensorInfo:
+    name, element_type = "", 0
+    shape: list[int] = []
+    for number, value in _fields(info):
+        if number == 1:  # ValueInfoProto.name
+            name = bytes(_message(value)).decode()
+        elif number == 2:  # ValueInfoProto.type
+            for kind, tensor in _fields(_message(value)):
+                if kind == 1:  # TypeProto.tensor_type
+                    element_type, shape = _tensor_type(_message(tensor))
+    return TensorInfo(name, element_type, tuple(shape))
+
+
+def _tensor_type(tensor: memoryview) -> tuple[int, list[int]]:
+    element_type, shape = 0, []
+    for number, value in _fields(tensor):
+        if number == 1 and isinstance(value, int):  # TypeProto.Tensor.elem_type
+            element_type = value
+        elif number == 2:  # TypeProto.Tensor.shape
+            for _, axis in _fields(_message(value)):
+                lengths = [v for n, v in _fields(_message(axis)) if n == 1 and isinstance(v, int)]
+                shape.append(lengths[0] if lengths else FREE)
+    return element_type, shape
+
+
+def _message(value: int | memoryview) -> memoryview:
+    if isinstance(value, int):
+        raise ValueError("a number stands where a message is due")
+    return value
+
+
+def _fields(message: memoryview) -> Iterator[Field]:
+    """Yield the fields of a protobuf message: numbers as int, texts and messages as bytes."""
+    position = 0
+    while position < len(message):
+        key, position = _varint(message, position)
+        wire_type = key & 7
+        if wire_type == 0:
+            value, position = _varint(message, position)
+            yield key >> 3, value
+            continue
+        if wire_type == 2:
+            length, position = _varint(message, position)
+        elif wire_type in (1, 5):
+            length = 8 if wire_type == 1 else 4
+        else:
+            raise ValueError(f"there is no wire type {wire_type}")
+        if position + length > len(message):
+            raise ValueError(f"it ends {position + length - len(message)} bytes early")
+        yield key >> 3, message[position : position + length]
+        position += length
+
+
+def _varint(message: memoryview, position: int) -> tuple[int, int]:
+    """Read a base-128 number; return it and the position behind it."""
+    value = shift = 0
+    while True:
+        byte = message[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+        shift += 7
+        if shift > 63:
+            raise ValueError("a number is longer than 64 bits")

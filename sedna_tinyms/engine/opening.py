@@ -1,0 +1,245 @@
+"""Opens a model on the engine asked for, or on the fastest one installed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from importlib.util import find_spec
+
+import numpy as np
+
+from sedna_tinyms.engine.choice import Choice, recall, remember
+from sedna_tinyms.engine.cpu import bfloat16_is_native, processor, usable_cores
+from sedna_tinyms.engine.engine import Engine
+from sedna_tinyms.engine.onnx_file import FREE, OnnxFile, read_onnx
+from sedna_tinyms.engine.onnxruntime_engine import OnnxRuntimeEngine
+from sedna_tinyms.engine.openvino_engine import OpenVinoEngine
+from sedna_tinyms.errors import (
+    ConfigurationError,
+    ForeignModelError,
+    MissingExtraError,
+    ModelFileError,
+    Problems,
+    did_you_mean,
+)
+
+__all__ = ["available_engines", "open_engine"]
+
+logger = logging.getLogger(__name__)
+
+ENGINES: dict[str, Callable[[OnnxFile, Choice], Engine]] = {
+    "onnxruntime": OnnxRuntimeEngine,
+    "openvino": OpenVinoEngine,
+}
+EXTRAS = {"onnxruntime": "edge", "openvino": "openvino"}
+PRECISIONS = ("f32", "bf16", "auto")
+MEASURED_SECONDS = 0.4
+"""How long each candidate is measured."""
+
+
+def available_engines() -> tuple[str, ...]:
+    """Return the engines installed that run an ONNX file, the lightest first."""
+    return tuple(name for name in ENGINES if find_spec(name) is not None)
+
+
+def open_engine(
+    model: str | os.PathLike[str] | bytes,
+    engine: str = "auto",
+    *,
+    threads: int | None = None,
+    precision: str = "f32",
+    batch: int = 1,
+    input_shape: Sequence[int] | None = None,
+    outputs: Mapping[str, Sequence[int]] | None = None,
+) -> Engine:
+    """Make an ONNX model ready to run.
+
+    Parameters
+    ----------
+    model : path or bytes
+        An ONNX file, or its content.
+    engine : {"auto", "onnxruntime", "openvino"}
+        ``auto`` takes the fastest installed; it measures them once for each network, processor and
+        set of versions, and remembers the result in the user's cache directory.
+    threads : int, optional
+        Cores for one run; all that this process may use by default.
+    precision : {"f32", "bf16", "auto"}
+        ``bf16`` has 8 bits of mantissa and is faster where the processor has it; elsewhere, and on
+        ONNX Runtime, it is f32, and `Engine.choice` says so. ``auto`` lets the time decide.
+    batch : int
+        Samples in a typical call, with which ``auto`` measures.
+    input_shape : sequence of int, optional
+        The shape of a sample that the caller is going to give.
+    outputs : mapping of str to sequence of int, optional
+        Outputs that the caller needs, with their shapes for one sample.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is missing or broken, or no engine can load it.
+    ForeignModelError
+        If it takes or gives something else than the caller expects.
+    MissingExtraError
+        If the engine, or for ``auto`` any engine, is not installed.
+    ConfigurationError
+        If an argument is out of its range.
+    """
+    threads = usable_cores() if threads is None else threads
+    _check_arguments(engine, threads, precision, batch)
+    installed = available_engines() if engine == "auto" else (engine,)
+    if not installed:
+        raise MissingExtraError(
+            "running an ONNX model needs an engine, and none is installed: "
+            "pip install 'sedna-tinyms[edge]' for ONNX Runtime, or 'sedna-tinyms[openvino]'"
+        )
+    for name in installed:
+        if find_spec(name) is None:
+            raise MissingExtraError(
+                f"the engine {name} is not installed: pip install 'sedna-tinyms[{EXTRAS[name]}]'"
+            )
+    file = read_onnx(model)
+    _check_face(file, input_shape, outputs)
+    candidates = [
+        choice for name in installed for choice in _choices(name, threads, precision, engine)
+    ]
+    if len(candidates) == 1:
+        opened = ENGINES[candidates[0].engine](file, candidates[0])
+    else:
+        opened = _fastest(file, candidates, batch)
+    logger.info("%s runs on %s", file.source, opened.choice)
+    return opened
+
+
+def _choices(name: str, threads: int, precision: str, asked: str) -> list[Choice]:
+    """Return the ways in which an engine can fulfil what was asked for."""
+    reason = "the only engine installed" if asked == "auto" else "asked for"
+    if precision == "f32":
+        return [Choice(name, "f32", threads, reason)]
+    if name != "openvino":
+        return [Choice(name, "f32", threads, f"{reason}; {name} has no bf16 on a CPU")]
+    if not bfloat16_is_native():
+        return [Choice(name, "f32", threads, f"{reason}; this processor has no bf16")]
+    narrow = Choice(name, "bf16", threads, reason)
+    if precision == "bf16":
+        return [narrow]
+    return [Choice(name, "f32", threads, reason), narrow]
+
+
+def _fastest(file: OnnxFile, candidates: Sequence[Choice], batch: int) -> Engine:
+    """Open the candidate with the shortest time a sample, measured now or earlier."""
+    named = {f"{choice.engine} {choice.precision}": choice for choice in candidates}
+    question = {
+        "structure": file.structure,
+        "processor": processor(),
+        "threads": candidates[0].threads,
+        "batch": batch,
+        "versions": {choice.engine: version(choice.engine) for choice in candidates},
+    }
+    milliseconds = recall(question, named)
+    when = "measured earlier"
+    opened: dict[str, Engine] = {}
+    if not milliseconds:
+        when = "measured now"
+        opened, failures = _open_all(file, named)
+        milliseconds = _measure(opened, batch)
+        if not failures:
+            remember(question, milliseconds)
+    best = min(milliseconds, key=lambda name: milliseconds[name])
+    choice = named[best]
+    reason = f"the fastest of {len(milliseconds)}, {when}"
+    choice = Choice(choice.engine, choice.precision, choice.threads, reason, milliseconds)
+    for name, engine in opened.items():
+        if name != best:
+            engine.close()
+    if best not in opened:
+        return ENGINES[choice.engine](file, choice)
+    opened[best].choice = choice
+    return opened[best]
+
+
+def _open_all(
+    file: OnnxFile, candidates: Mapping[str, Choice]
+) -> tuple[dict[str, Engine], Problems]:
+    opened: dict[str, Engine] = {}
+    failures = Problems()
+    for name, choice in candidates.items():
+        try:
+            opened[name] = ENGINES[choice.engine](file, choice)
+        except (ModelFileError, MissingExtraError) as error:
+            logger.warning("%s is left out: %s", name, error)
+            failures.add(str(error))
+    if not opened:
+        raise failures.as_error(ModelFileError, f"no engine can load {file.source}")
+    return opened, failures
+
+
+def _measure(engines: Mapping[str, Engine], batch: int) -> dict[str, float]:
+    """Return the milliseconds a sample of each engine: its best run, as others use the cores too.
+
+    The engines take turns, so that a busy moment does not fall on one of them alone.
+    """
+    draw = np.random.default_rng(0)
+    first = next(iter(engines.values()))
+    shape = (batch, *first.input_shape)
+    samples = draw.integers(0, 255, shape).astype(first.input_dtype)
+    for engine in engines.values():
+        engine.run(samples)
+    best = dict.fromkeys(engines, float("inf"))
+    end = time.perf_counter() + MEASURED_SECONDS * len(engines)
+    while time.perf_counter() < end:
+        for name, engine in engines.items():
+            start = time.perf_counter()
+            engine.run(samples)
+            best[name] = min(best[name], time.perf_counter() - start)
+    return {name: round(1000 * took / batch, 4) for name, took in best.items()}
+
+
+def _check_arguments(engine: str, threads: int, precision: str, batch: int) -> None:
+    problems = Problems()
+    names = ("auto", *ENGINES)
+    if engine == "mindspore":
+        problems.add(
+            "engine is 'mindspore', which runs a network and no file: "
+            "use sedna_tinyms.engine.mindspore_engine.MindSporeEngine(network, ...)"
+        )
+    elif engine not in names:
+        problems.add(
+            f"engine is {engine!r}{did_you_mean(engine, names)}; it must be one of "
+            + ", ".join(names)
+        )
+    if precision not in PRECISIONS:
+        hint = did_you_mean(precision, PRECISIONS)
+        problems.add(f"precision is {precision!r}{hint}; it must be one of {', '.join(PRECISIONS)}")
+    for name, value in (("threads", threads), ("batch", batch)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            problems.add(f"{name} is {value!r}; it must be a whole number of at least 1")
+    problems.raise_as(ConfigurationError, "the model cannot be opened")
+
+
+def _check_face(
+    file: OnnxFile,
+    input_shape: Sequence[int] | None,
+    outputs: Mapping[str, Sequence[int]] | None,
+) -> None:
+    """Refuse a model that takes or gives something else than its caller expects."""
+    problems = Problems()
+    found = file.input.shape[1:]
+    if input_shape is not None and tuple(input_shape) != found:
+        problems.add(f"it takes samples of shape {found}, not {tuple(input_shape)}")
+    shapes = file.output_shapes
+    for name, wanted in (outputs or {}).items():
+        if name not in shapes:
+            hint = did_you_mean(name, shapes)
+            problems.add(f"it has no output {name!r}{hint}, but {', '.join(shapes)}")
+        elif not _agrees(shapes[name], tuple(wanted)):
+            problems.add(f"its output {name!r} has the shape {shapes[name]}, not {tuple(wanted)}")
+    problems.raise_as(ForeignModelError, f"{file.source} is another model than the one expected")
+
+
+def _agrees(found: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    return len(found) == len(wanted) and all(
+        a in (FREE, b) for a, b in zip(found, wanted, strict=True)
+    )

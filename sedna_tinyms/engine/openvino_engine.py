@@ -1,0 +1,86 @@
+"""OpenVINO: often the fastest engine on x86-64, above all in bfloat16."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sedna_tinyms.engine.choice import Choice
+from sedna_tinyms.engine.engine import Engine
+from sedna_tinyms.engine.onnx_file import DTYPES, OnnxFile
+from sedna_tinyms.errors import ModelFileError, extra
+from sedna_tinyms.onednn import LIMIT
+
+__all__ = ["OpenVinoEngine"]
+
+_starting = threading.Lock()
+
+
+class OpenVinoEngine(Engine):
+    """Runs an ONNX file with OpenVINO on the CPU, in float32 or bfloat16.
+
+    Raises
+    ------
+    MissingExtraError
+        If OpenVINO is not installed.
+    ModelFileError
+        If it cannot load the model.
+    """
+
+    name = "openvino"
+
+    def __init__(self, model: OnnxFile, choice: Choice) -> None:
+        shape, dtype = model.input.shape[1:], DTYPES[model.input.element_type]
+        super().__init__(choice, shape, dtype, model.output_shapes, model.metadata)
+        with _all_instructions(), extra("openvino", "the engine openvino"):
+            import openvino
+
+            core = openvino.Core()
+            options = {
+                "INFERENCE_PRECISION_HINT": choice.precision,
+                "INFERENCE_NUM_THREADS": choice.threads,
+                "PERFORMANCE_HINT": "LATENCY",
+                "ENABLE_CPU_PINNING": False,  # decoding needs the cores too
+            }
+            try:
+                network = core.read_model(io.BytesIO(model.content))
+                self._request = core.compile_model(network, "CPU", options).create_infer_request()
+            except RuntimeError as error:
+                reason = str(error).strip().splitlines()[-1]
+                raise ModelFileError(f"OpenVINO cannot load {model.source}: {reason}") from error
+            # oneDNN looks at the limit when its first operator is made: now, not later.
+            self._request.infer([np.zeros((1, *shape), dtype)])
+        self._running = threading.Lock()
+
+    def _compute(self, inputs: NDArray[Any]) -> list[NDArray[Any]]:
+        with self._running:  # a request holds the outputs of one run
+            results = self._request.infer([inputs], share_inputs=True)
+            return [results[name] for name in self.output_names]
+
+    def close(self) -> None:
+        """Give the model's memory back."""
+        super().close()
+        self._request = None
+
+
+@contextmanager
+def _all_instructions() -> Iterator[None]:
+    """Set aside the limit on oneDNN's instructions that MindSpore needs.
+
+    OpenVINO brings a oneDNN of its own, without the fault that the limit is for; limited to AVX2 it
+    has no bfloat16.
+    """
+    with _starting:
+        limit = os.environ.pop(LIMIT, None)
+        try:
+            yield
+        finally:
+            if limit is not None:
+                os.environ[LIMIT] = limit
