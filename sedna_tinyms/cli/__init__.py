@@ -21,6 +21,8 @@ COMMANDS = {
     "validate": "check a job YAML against Sedna's schema",
     "status": "show where a job stands",
     "exec": "run a worker script with the TINYMS backend in place",
+    "bench": "run a benchmark that comes with the source",
+    "doctor": "find out what is wrong with this installation or machine",
 }
 
 
