@@ -11,14 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sedna_tinyms.errors import DatasetError, Problems, did_you_mean
-from sedna_tinyms.tinyms.data import read_image_folder
-from sedna_tinyms.tinyms.data.images import IMAGE_SUFFIXES
-from sedna_tinyms.tinyms.vision import ImageFolderTransform, Picture, load_images
+from sedna_tinyms.pictures import IMAGE_SUFFIXES, Picture, load_pixels, read_image_folder
 
 __all__ = ["Samples", "line_parser", "load_pixels", "read_samples"]
-
-PORTION = 128
-"""Pictures that are decoded to floating-point numbers at a time."""
 
 
 class Samples(NamedTuple):
@@ -116,35 +111,6 @@ def read_samples(data: Any, class_names: Sequence[str] | None) -> Samples:
         DatasetError, f"{len(problems.lines)} of {len(pictures)} samples are unusable"
     )
     return Samples(pictures, labels, names)
-
-
-def load_pixels(pictures: Sequence[Picture], size: int) -> NDArray[np.uint8]:
-    """Decode, resize and crop pictures as TinyMS does for prediction, but keep them as bytes.
-
-    Returns
-    -------
-    ndarray of uint8, shape (len(pictures), 3, size, size)
-        Pixels from 0 to 255, not normalized.
-
-    Raises
-    ------
-    DatasetError
-        With every picture that cannot be read.
-    """
-    unnormalized = ImageFolderTransform(size=size, mean=(0, 0, 0), std=(1, 1, 1))
-    pixels = np.empty((len(pictures), 3, size, size), np.uint8)
-    problems = Problems()
-    for start in range(0, len(pictures), PORTION):
-        portion = pictures[start : start + PORTION]
-        try:
-            loaded = load_images(portion, unnormalized)
-        except DatasetError as error:
-            for line in str(error).splitlines()[1:]:
-                problems.add(line.strip())
-        else:
-            pixels[start : start + PORTION] = np.rint(loaded).clip(0, 255)
-    problems.raise_as(DatasetError, f"{len(problems.lines)} of {len(pictures)} pictures fail")
-    return pixels
 
 
 def _columns(data: Any) -> tuple[list[Picture], list[Any]]:

@@ -9,21 +9,36 @@ import numpy as np
 from mindspore import dtype
 from mindspore.dataset import ImageFolderDataset, transforms, vision
 from numpy.typing import NDArray
-from PIL import Image
 
 from sedna_tinyms.errors import ConfigurationError, did_you_mean
+from sedna_tinyms.pictures import IMAGENET_MEAN, IMAGENET_STD
+from sedna_tinyms.tinyms.keywords import refuse_unknown, require_counts
 from sedna_tinyms.tinyms.vision.labels import MUSHROOMS
-from sedna_tinyms.tinyms.vision.pictures import as_rgb
-from sedna_tinyms.tinyms.vision.pipeline import batched, clamped_workers, require_dataset
+from sedna_tinyms.tinyms.vision.pipeline import (
+    Transform,
+    batched,
+    clamped_workers,
+    require_dataset,
+)
 
-__all__ = ["ImageFolderTransform", "imagefolder_transform", "postprocess"]
+__all__ = ["ClassifierTransform", "ImageFolderTransform", "imagefolder_transform", "postprocess"]
 
-IMAGENET_MEAN = (123.675, 116.28, 103.53)
-IMAGENET_STD = (58.395, 57.12, 57.375)
 STRATEGIES = {"TOP1_CLASS": 1, "TOP3_CLASS": 3, "TOP5_CLASS": 5}
 
 
-class ImageFolderTransform:
+class ClassifierTransform(Transform):
+    """A transform whose network gives one score a class."""
+
+    def postprocess(
+        self,
+        input: NDArray[Any],  # noqa: A002 - TinyMS's name
+        strategy: str = "TOP1_CLASS",
+    ) -> str:
+        """Put a network's output into words; see `vision.postprocess`."""
+        return postprocess(input, self.labels, strategy)
+
+
+class ImageFolderTransform(ClassifierTransform):
     """TinyMS's transform for photos: resize, centre crop, normalize, channels first.
 
     Parameters
@@ -47,53 +62,30 @@ class ImageFolderTransform:
         size: int = 224,
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
+        **keywords: Any,
     ) -> None:
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise ConfigurationError(f"size is {size!r}; it must be a whole number of at least 1")
+        refuse_unknown("ImageFolderTransform", keywords, ["labels", "size", "mean", "std"])
+        require_counts("ImageFolderTransform", {"size": size})
         if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
             raise ConfigurationError(
                 f"mean is {mean!r} and std is {std!r}; each takes three numbers, std above 0"
             )
-        self.labels = tuple(labels)
         self.size = size
-        self.shape = (3, size, size)
         self.resized = round(size * 256 / 224)
         self.mean = tuple(float(m) for m in mean)
         self.std = tuple(float(s) for s in std)
-        self._resize = vision.Resize((self.resized, self.resized))
         self._offset = (self.resized - size) // 2
         # Pixels are bytes, so normalizing one channel is looking 256 values up.
         self._normalized = self._normalize(np.arange(256)[:, None]).T.copy()
+        resize = vision.Resize((self.resized, self.resized))
+        super().__init__((3, size, size), [resize, self._crop_and_normalize], labels)
 
-    def __call__(self, img: Image.Image | NDArray[Any]) -> NDArray[np.float32]:
-        """Transform one picture as for prediction.
-
-        Parameters
-        ----------
-        img : PIL.Image or ndarray
-            RGB, gray or RGBA; (H, W) or (H, W, C) if an array, with values from 0 to 255.
-
-        Returns
-        -------
-        ndarray of float32, shape (3, size, size)
-            Without a batch axis.
-
-        Raises
-        ------
-        DatasetError
-            If it is no usable picture.
-        TypeError
-            If it is neither of these types.
-        """
-        if not isinstance(img, Image.Image | np.ndarray):
-            raise TypeError(f"a picture is a PIL.Image or a numpy array, not {type(img).__name__}")
-        # MindSpore resizes Pillow images by other rules than arrays, hence always an array.
-        resized = self._resize(as_rgb(img))
+    def _crop_and_normalize(self, resized: NDArray[Any]) -> NDArray[np.float32]:
         inside = slice(self._offset, self._offset + self.size)
         cropped = resized[inside, inside]
         if cropped.dtype != np.uint8:
-            return np.ascontiguousarray(self._normalize(cropped).transpose(2, 0, 1))
-        result = np.empty((3, self.size, self.size), np.float32)
+            return self._normalize(cropped).transpose(2, 0, 1)
+        result = np.empty(self.shape, np.float32)
         for channel in range(3):
             np.take(self._normalized[channel], cropped[..., channel], out=result[channel])
         return result
@@ -155,14 +147,6 @@ class ImageFolderTransform:
     def _fixed_operations(self) -> list[Any]:
         crop = vision.Crop((self._offset, self._offset), self.size)
         return [vision.Decode(), vision.Resize((self.resized, self.resized)), crop]
-
-    def postprocess(
-        self,
-        input: NDArray[Any],  # noqa: A002 - TinyMS's name
-        strategy: str = "TOP1_CLASS",
-    ) -> str:
-        """Put a network's output into words; see `postprocess`."""
-        return postprocess(input, self.labels, strategy)
 
 
 def postprocess(
