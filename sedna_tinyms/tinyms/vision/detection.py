@@ -8,19 +8,20 @@ from typing import Any
 import numpy as np
 from mindspore.dataset import GeneratorDataset, VOCDataset, vision
 from numpy.typing import NDArray
-from PIL import Image
 
 from sedna_tinyms.errors import ConfigurationError, did_you_mean
+from sedna_tinyms.pictures import IMAGENET_MEAN, IMAGENET_STD
+from sedna_tinyms.tinyms.keywords import refuse_unknown
 from sedna_tinyms.tinyms.ssd_boxes import ssd_bboxes_encode, ssd_bboxes_filter
 from sedna_tinyms.tinyms.vision.box_crop import flip, random_crop
 from sedna_tinyms.tinyms.vision.labels import SHANSHUI, VOC
 from sedna_tinyms.tinyms.vision.pipeline import (
+    Transform,
     batched,
     clamped_workers,
     require_dataset,
-    transformed,
 )
-from sedna_tinyms.tinyms.vision.transforms import IMAGENET_MEAN, IMAGENET_STD, STRATEGIES
+from sedna_tinyms.tinyms.vision.transforms import STRATEGIES
 
 __all__ = [
     "ShanshuiTransform",
@@ -34,7 +35,7 @@ SIZE = 300
 NO_LABEL = -1
 
 
-class VOCTransform:
+class VOCTransform(Transform):
     """TinyMS's transform for SSD300: resize to 300 x 300, normalize, channels first.
 
     Parameters
@@ -43,33 +44,11 @@ class VOCTransform:
         Class names, the background first; by default the twenty of Pascal VOC.
     """
 
-    def __init__(self, labels: Sequence[str] = VOC) -> None:
-        self.labels = tuple(labels)
-        self.shape = (3, SIZE, SIZE)
+    def __init__(self, labels: Sequence[str] = VOC, **keywords: Any) -> None:
+        refuse_unknown(type(self).__name__, keywords, ["labels"])
         self._resize = vision.Resize((SIZE, SIZE))
         self._normalize = [vision.Normalize(IMAGENET_MEAN, IMAGENET_STD), vision.HWC2CHW()]
-
-    def __call__(self, img: Image.Image | NDArray[Any]) -> NDArray[np.float32]:
-        """Transform one picture as for prediction.
-
-        Parameters
-        ----------
-        img : PIL.Image or ndarray
-            RGB, gray or RGBA; (H, W) or (H, W, C) if an array, with values from 0 to 255.
-
-        Returns
-        -------
-        ndarray of float32, shape (3, 300, 300)
-            Without a batch axis.
-
-        Raises
-        ------
-        DatasetError
-            If it is no usable picture.
-        TypeError
-            If it is neither of these types.
-        """
-        return transformed(img, [self._resize, *self._normalize])
+        super().__init__((3, SIZE, SIZE), [self._resize, *self._normalize], labels)
 
     def apply_ds(
         self,
@@ -207,8 +186,8 @@ class ShanshuiTransform(VOCTransform):
         Class names, the background first.
     """
 
-    def __init__(self, labels: Sequence[str] = SHANSHUI) -> None:
-        super().__init__(labels)
+    def __init__(self, labels: Sequence[str] = SHANSHUI, **keywords: Any) -> None:
+        super().__init__(labels, **keywords)
 
 
 voc_transform = VOCTransform()
