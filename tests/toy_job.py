@@ -38,7 +38,10 @@ spec: {url: /models/compared/model.ckpt, format: ckpt}
 ---
 apiVersion: sedna.io/v1alpha1
 kind: IncrementalLearningJob
-metadata: {name: toy, namespace: default}
+metadata:
+  name: toy
+  namespace: default
+  annotations: ANNOTATIONS
 spec:
   initialModel: {name: initial}
   dataset: {name: toys, trainProb: 0.8}
@@ -148,6 +151,8 @@ what = todo.get("eval")
 act(what)
 models = [pathlib.Path(url) for url in os.environ["MODEL_URLS"].split(";")]
 results = [entry(m, {"accuracy": [float(m.read_text())]}) for m in models]
+for result, outcomes in zip(results, todo.get("correct", [])):
+    result["metrics"]["correct"] = outcomes
 if what == "scalar":
     results = [entry(m, {"accuracy": float(m.read_text())}) for m in models]
 if what == "one":
@@ -233,13 +238,21 @@ class ToyJob:
         return lines
 
     def yaml(
-        self, *, hot: bool = False, through_exec: bool = False, two_formats: bool = False
+        self,
+        *,
+        hot: bool = False,
+        through_exec: bool = False,
+        two_formats: bool = False,
+        annotations: dict[str, str] | None = None,
     ) -> Path:
         """Write the job's YAML.
 
-        With `two_formats`, onnx is deployed, and ckpt compared with a Model of its own.
+        With `two_formats`, onnx is deployed, and ckpt compared with a Model of its own. The
+        `annotations` are those of sedna-tinyms.io; there is no canary without one.
         """
-        text = YAML.replace("HOT", str(hot).lower())
+        ours = {"canary-timeout-seconds": "0"} | (annotations or {})
+        noted = {f"sedna-tinyms.io/{name}": value for name, value in ours.items()}
+        text = YAML.replace("HOT", str(hot).lower()).replace("ANNOTATIONS", json.dumps(noted))
         text = text.replace("DEPLOY_FORMAT", "onnx" if two_formats else "ckpt")
         if not two_formats:
             text = text.replace("    initialEvalModel: {name: COMPARED}\n", "")
@@ -263,10 +276,18 @@ class ToyJob:
         """Return the job as loaded from its YAML."""
         return load_job(self.yaml(**yaml))
 
-    def runner(self, *, hot: bool = False, two_formats: bool = False, **settings: Any) -> JobRunner:
+    def runner(
+        self,
+        *,
+        hot: bool = False,
+        two_formats: bool = False,
+        annotations: dict[str, str] | None = None,
+        **settings: Any,
+    ) -> JobRunner:
         """Return a runner that looks often and keeps its events in `events`."""
         settings = {"poll_seconds": 0.02, "quiet_seconds": 0.0, "on_event": self._react} | settings
-        return JobRunner(self.job(hot=hot, two_formats=two_formats), self.root, **settings)
+        job = self.job(hot=hot, two_formats=two_formats, annotations=annotations)
+        return JobRunner(job, self.root, **settings)
 
     def on(self, kind: type, reaction: Callable[[Any], object]) -> None:
         """Do something, on the runner's thread, at each event of a kind."""

@@ -2,7 +2,9 @@
 
 An evaluation worker reports one result for each model it was given, the new one first. For every
 metric ``m`` the deploy trigger can ask for ``m[i]``, the new model's numbers, and ``m_delta[i]``,
-the new minus the old ones. A comparison that cannot be made never deploys, and says why.
+the new minus the old ones. A comparison that cannot be made never deploys, and says why. Where
+the results say which samples each model gets right, a new model must also be better with
+confidence (see `sedna_tinyms.jobs.confidence`).
 
 `sedna_tinyms.jobs.differences` lists where Sedna's LocalController decides otherwise.
 """
@@ -10,10 +12,11 @@ the new minus the old ones. A comparison that cannot be made never deploys, and 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sedna_tinyms.errors import MetricsError, did_you_mean
+from sedna_tinyms.jobs.confidence import OUTCOMES, PairedTest, paired_test
 from sedna_tinyms.jobs.manifest.spec import Trigger
 from sedna_tinyms.jobs.triggers import brief, check_trigger, finite_number
 
@@ -25,14 +28,28 @@ Stats = dict[str, list[float]]
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether to deploy, why, and the numbers that the trigger looked at."""
+    """Whether to deploy, why, and the numbers that the trigger looked at.
+
+    Attributes
+    ----------
+    test : PairedTest or None
+        How sure it is that the new model is better; None where that was not tested.
+    """
 
     deploy: bool
     reason: str
     stats: Stats = field(default_factory=dict)
+    test: PairedTest | None = None
 
 
-def decide(results: object, trigger: Trigger, now: datetime.time) -> Decision:
+def decide(
+    results: object,
+    trigger: Trigger,
+    now: datetime.time,
+    *,
+    confidence: float = 0.0,
+    samples: Sequence[str] = (),
+) -> Decision:
     """Decide on the new model.
 
     Parameters
@@ -44,13 +61,40 @@ def decide(results: object, trigger: Trigger, now: datetime.time) -> Decision:
         The deploy trigger of the job.
     now : datetime.time
         The local time of day, for the trigger's timer.
+    confidence : float
+        How sure it must be that the new model is better, from 0 (need not) to less than 1. It
+        takes results with the metric ``correct``; without it, the trigger alone decides.
+    samples : sequence of str
+        What was evaluated with, to count a sample once that stands there twice.
     """
     try:
         stats = compare(results)
     except MetricsError as error:
         return Decision(False, str(error))
     verdict = check_trigger(trigger, stats, now)
-    return Decision(verdict.met, verdict.reason, stats)
+    if not confidence:
+        return Decision(verdict.met, verdict.reason, stats)
+    test = _test(stats, samples)
+    if test is None:
+        reason = f"{verdict.reason}; how sure that is was not tested: {_why_untested(stats)}"
+        return Decision(verdict.met, reason, stats)
+    reason = f"{verdict.reason}; {test}"
+    if verdict.met and not test.is_better(confidence):
+        return Decision(False, f"{reason}, {test.objection(confidence)}", stats, test)
+    return Decision(verdict.met, reason, stats, test)
+
+
+def _test(stats: Stats, samples: Sequence[str]) -> PairedTest | None:
+    if OUTCOMES not in stats:
+        return None
+    new, delta = stats[OUTCOMES], stats[f"{OUTCOMES}_delta"]
+    return paired_test(new, [a - b for a, b in zip(new, delta, strict=True)], samples)
+
+
+def _why_untested(stats: Stats) -> str:
+    if OUTCOMES not in stats:
+        return f"the evaluation reports no {OUTCOMES!r}"
+    return f"{OUTCOMES!r} must hold 1.0 or 0.0 for each sample"
 
 
 def compare(results: object) -> Stats:

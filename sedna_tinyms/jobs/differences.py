@@ -52,6 +52,14 @@ DIFFERENCES: dict[str, Difference] = {
         "compares the metrics of the round before, which can deploy a model never evaluated",
         "not deployed",
     ),
+    "lucky samples": Difference(
+        "The trigger is met, but by so few samples that luck explains it",
+        "deployed",
+        "not deployed if the evaluation reports `correct` (1 or 0 for each sample) and McNemar's "
+        "exact test is less than 95 % sure: a lucky model would replace a good one, and the next "
+        "round starts from it. The annotation `sedna-tinyms.io/deploy-confidence` sets another "
+        'confidence, `"0"` none',
+    ),
     # Counting and splitting
     "arrivals": Difference(
         "Lines are appended to the dataset a few at a time",

@@ -28,6 +28,7 @@ class JobLayout:
         <outputDir>/report.json     what each round cost and brought
         <outputDir>/state.json      what a later run goes on from
         <outputDir>/run.lock        held while a runner runs
+        <outputDir>/eval/<round>/results.json   what the eval worker reported, sample by sample
         <outputDir>/logs/<round>-<kind>.log
     """
 
@@ -51,6 +52,10 @@ class JobLayout:
     def model_directory(self, round_number: int) -> Path:
         """Return the directory that a round's train worker saves into."""
         return self.output / "train" / str(round_number)
+
+    def eval_results(self, round_number: int) -> Path:
+        """Return the file of what a round's eval worker reported."""
+        return self.output / "eval" / str(round_number) / "results.json"
 
     def log(self, round_number: int, kind: str) -> Path:
         """Return the log file of a worker; round 0 is before the first."""

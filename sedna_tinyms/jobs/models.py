@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sedna_tinyms.errors import ModelFileError, did_you_mean
+from sedna_tinyms.jobs.confidence import without_outcomes
 from sedna_tinyms.jobs.manifest.spec import ModelResource
 
 __all__ = ["ReportedModel", "choose_model", "read_models"]
@@ -32,12 +33,12 @@ class ReportedModel:
     device_soc_versions: tuple[str, ...] = field(default=())
 
     def as_json(self) -> dict[str, Any]:
-        """Return the entry as it stands in a condition's data."""
+        """Return the entry as it stands in a condition's data, without a number a sample."""
         entry: dict[str, Any] = {"format": self.format, "url": self.url}
         if self.device_soc_versions:
             entry["device_soc_versions"] = list(self.device_soc_versions)
         if self.metrics is not None:
-            entry["metrics"] = dict(self.metrics)
+            entry["metrics"] = without_outcomes(self.metrics)
         return entry
 
     @classmethod

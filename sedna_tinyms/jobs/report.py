@@ -10,6 +10,7 @@ from typing import Any
 
 from sedna_tinyms.artifact.files import write_json
 from sedna_tinyms.errors import StorageError
+from sedna_tinyms.jobs.confidence import PairedTest
 from sedna_tinyms.jobs.workers.worker import WorkerExit
 
 __all__ = ["JobReport", "RoundRecord", "StageRecord"]
@@ -61,7 +62,11 @@ class RoundRecord:
     models : list of dict
         The train worker's models: format, url, metrics.
     new, old : dict or None
-        The metrics of the two evaluated models, as the eval worker reported them.
+        The metrics of the two evaluated models, as the eval worker reported them, but for
+        ``correct``, which is kept beside the round's other results.
+    test : dict or None
+        How many samples ``only_new`` and ``only_old`` gets right, and the ``confidence`` that
+        they differ; None where that was not tested.
     new_model, old_model : str or None
         Their host paths.
     stages : dict
@@ -81,6 +86,7 @@ class RoundRecord:
     old_model: str | None = None
     new: dict[str, Any] | None = None
     old: dict[str, Any] | None = None
+    test: dict[str, Any] | None = None
     stages: dict[str, StageRecord] = field(default_factory=dict)
     failure: dict[str, Any] | None = None
     started: str = field(default_factory=lambda: _now())
@@ -95,6 +101,10 @@ class RoundRecord:
     def finish(self, outcome: str, reason: str) -> None:
         """Note how and when the round ended."""
         self.outcome, self.reason, self.finished = outcome, reason, _now()
+
+    def tested(self, test: PairedTest) -> None:
+        """Note how sure it is that the new model is better."""
+        self.test = {**asdict(test), "confidence": test.confidence}
 
     def fail(self, stage: str, error: Exception) -> None:
         """Note that the round failed in a stage, and why."""

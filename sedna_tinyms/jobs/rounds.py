@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sedna_tinyms.artifact.files import write_text
+from sedna_tinyms.artifact.files import write_json, write_text
 from sedna_tinyms.errors import JobSpecError, ModelFileError
 from sedna_tinyms.jobs.conditions import JobStatus
+from sedna_tinyms.jobs.confidence import without_outcomes
 from sedna_tinyms.jobs.decision import Decision, compare, decide
 from sedna_tinyms.jobs.deploy import ModelReplacement
 from sedna_tinyms.jobs.events import Decided, Deployed, Event
@@ -84,6 +85,7 @@ class Round:
         self._context = context
         self._record = record
         self._samples = samples
+        self._eval_samples: Sequence[str] = ()
         self.stage = "train"
 
     def play(self, base: ReportedModel) -> None:
@@ -92,7 +94,10 @@ class Round:
         results = self._evaluate(trained)
         decision = self._decide(results)
         if decision.deploy:
-            self._deploy(trained)
+            self._deploy(trained, decision.reason)
+        else:
+            message = f"not deployed: {decision.reason}"
+            self._context.status.move("Deploy", "Completed", message=message)
         outcome = "deployed" if decision.deploy else "refused"
         self._record.finish(outcome, decision.reason)
 
@@ -132,7 +137,7 @@ class Round:
         context.status.move("Eval", "Waiting")
         new = choose_model(trained, context.job.eval_model)
         old = ReportedModel.of_resource(context.job.eval_model)
-        lines = context.state.intake.take_eval()
+        self._eval_samples = lines = context.state.intake.take_eval()
         samples = context.layout.eval_samples(record.round)
         _write_samples(samples, lines)
         record.eval_samples, record.new_model, record.old_model = len(lines), new.url, old.url
@@ -154,7 +159,8 @@ class Round:
         )
         results = read_models(report.results)
         compare(list(report.results))  # what cannot be compared has failed, rather than lost
-        record.new, record.old = (dict(result.metrics or {}) for result in results)
+        write_json(context.layout.eval_results(record.round), list(report.results))
+        record.new, record.old = (without_outcomes(result.metrics or {}) for result in results)
         output = {"models": [result.as_json() for result in results]}
         context.status.move("Eval", "Completed", output=output)
         return report
@@ -164,13 +170,19 @@ class Round:
         self.stage = "deploy"
         context.status.move("Deploy", "Waiting")
         trigger = context.job.spec.deploy_trigger
-        decision = decide(list(evaluated.results), trigger, datetime.now().time())
+        decision = decide(
+            list(evaluated.results),
+            trigger,
+            datetime.now().time(),
+            confidence=context.job.gates.deploy_confidence,
+            samples=self._eval_samples,
+        )
+        if decision.test is not None:
+            self._record.tested(decision.test)
         context.emit(Decided(self._record.round, decision.deploy, decision.reason))
-        if not decision.deploy:
-            context.status.move("Deploy", "Completed", message=f"not deployed: {decision.reason}")
         return decision
 
-    def _deploy(self, trained: Sequence[ReportedModel]) -> None:
+    def _deploy(self, trained: Sequence[ReportedModel], reason: str) -> None:
         context, job = self._context, self._context.job
         new = choose_model(trained, job.deploy_model)
         served = ReportedModel.of_resource(job.deploy_model)
@@ -190,7 +202,8 @@ class Round:
             self._record.stages["deploy"] = StageRecord(time.monotonic() - started)
         replacement.done()
         context.state.deployed = list(trained)
-        context.status.move("Deploy", "Completed", output={"models": [new.as_json()]})
+        output = {"models": [new.as_json()]}
+        context.status.move("Deploy", "Completed", message=f"deployed: {reason}", output=output)
         context.emit(Deployed(self._record.round, "hot" if hot else "cold", new.url))
 
     def _deploy_cold(self, replacement: ModelReplacement) -> None:

@@ -26,6 +26,7 @@ COMPLETED_ROUND = [
     *(f"Train {kind}" for kind in ("Ready", "Starting", "Running", "Completed")),
     *(f"Eval {kind}" for kind in ("Waiting", "Ready", "Starting", "Running", "Completed")),
 ]
+UNTESTED = "how sure that is was not tested: the evaluation reports no 'correct'"
 
 
 @pytest.fixture
@@ -57,9 +58,9 @@ def test_a_better_model_is_deployed_and_a_worse_one_refused(toy_job, play):
     records = play({1: {"accuracy": 0.7}, 2: {"accuracy": 0.6}, 3: {"accuracy": 0.8}})
     assert outcomes(records) == ["deployed", "refused", "deployed"]
     assert [record.reason for record in records] == [
-        "accuracy_delta[0] 0.5 is > 0",
-        "accuracy_delta[0] -0.1 is not > 0",
-        "accuracy_delta[0] 0.1 is > 0",
+        "accuracy_delta[0] 0.5 is > 0; " + UNTESTED,
+        "accuracy_delta[0] -0.1 is not > 0; " + UNTESTED,
+        "accuracy_delta[0] 0.1 is > 0; " + UNTESTED,
     ]
     assert [record.old["accuracy"] for record in records] == [[0.2], [0.7], [0.7]]
     assert toy_job.deployed.read_text() == "0.8"
@@ -154,6 +155,74 @@ def test_each_worker_has_its_log(toy_job, play):
         *("0-inference.log", "1-train.log", "1-eval.log", "1-inference.log", "2-train.log"),
     }
     assert (logs / "2-train.log").read_text() == "Traceback: it broke\n"
+
+
+# How sure it is that a model is better
+
+
+def better_on(count, of=12):
+    """Return the outcomes of a new model and of an old one that it beats on `count` samples."""
+    return [[1.0] * of, [0.0] * count + [1.0] * (of - count)]
+
+
+def test_five_lucky_samples_do_not_deploy_a_model_and_six_do(toy_job, play):
+    records = play(
+        {
+            1: {"accuracy": 0.7, "correct": better_on(5)},
+            2: {"accuracy": 0.7, "correct": better_on(6)},
+        }
+    )
+    assert outcomes(records) == ["refused", "deployed"]
+    assert records[0].reason == (
+        "accuracy_delta[0] 0.5 is > 0; samples that only the new model gets right: 5, only the "
+        "old one: 0; 93.8 % sure that they differ, 95 % are asked for"
+    )
+    assert records[1].test == {"only_new": 6, "only_old": 0, "confidence": 0.96875}
+    completed = [c for c in toy_job.conditions() if c["stage"] == "Deploy" and "message" in c]
+    assert [c["message"] for c in completed] == [
+        f"not deployed: {records[0].reason}",
+        f"deployed: {records[1].reason}",
+    ]
+    assert [event.reason for event in toy_job.heard(Decided)] == [r.reason for r in records]
+
+
+def test_a_model_that_is_right_less_often_is_refused_whatever_its_trigger_says(toy_job, play):
+    (record,) = play({1: {"accuracy": 0.7, "correct": better_on(9)[::-1]}})
+    assert record.outcome == "refused"
+    assert record.reason.endswith("99.6 % sure that they differ, the new one is not the better")
+
+
+def test_samples_that_an_evaluation_holds_twice_count_once(toy_job):
+    toy_job.plan({1: {"accuracy": 0.7, "correct": [[1.0] * 6, [0.0] * 6]}})
+    toy_job.add_samples(10)
+    arrive = iter([lambda: toy_job.add_samples(10)])
+    toy_job.on(RoundStarted, lambda _: next(arrive, lambda: None)())
+    (record,) = toy_job.runner(rounds=1).run().records
+    assert record.eval_samples == 6, "two of them twice"
+    assert (record.outcome, record.test["only_new"]) == ("refused", 4)
+
+
+@pytest.mark.parametrize(("confidence", "outcome"), [("0", "deployed"), ("0.99", "refused")])
+def test_the_confidence_asked_for_is_an_annotation(toy_job, play, confidence, outcome):
+    plan = {1: {"accuracy": 0.7, "correct": better_on(6)}}
+    (record,) = play(plan, annotations={"deploy-confidence": confidence})
+    assert record.outcome == outcome
+    assert (record.test is None) == (confidence == "0")
+
+
+def test_outcomes_stay_out_of_status_and_report_but_are_kept(toy_job, play):
+    play({1: {"accuracy": 0.7, "correct": better_on(6)}})
+    for name in ("status.json", "report.json", "state.json"):
+        assert "correct" not in (toy_job.output / name).read_text(), name
+    new, old = json.loads((toy_job.output / "eval" / "1" / "results.json").read_text())
+    assert [new["metrics"]["correct"], old["metrics"]["correct"]] == better_on(6)
+    assert new["url"] == "/output/train/1/model.ckpt"
+
+
+def test_outcomes_that_are_none_are_not_tested(toy_job, play):
+    (record,) = play({1: {"accuracy": 0.7, "correct": [[37.0], [30.0]]}})
+    assert (record.outcome, record.test) == ("deployed", None)
+    assert "'correct' must hold 1.0 or 0.0 for each sample" in record.reason
 
 
 # The train trigger

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sedna_tinyms.jobs.manifest.annotations import read_gates
 from sedna_tinyms.jobs.manifest.findings import Finding
+from sedna_tinyms.jobs.manifest.quantities import memory_bytes
 from sedna_tinyms.jobs.manifest.spec import (
     Condition,
     Dataset,
@@ -43,6 +45,7 @@ def build_job(
         models={name: _model(name, node) for name, node in models.items()},
         spec=spec,
         source=source,
+        gates=read_gates(manifest["metadata"].get("annotations") or {}),
         manifest=manifest,
         findings=findings,
     )
@@ -108,6 +111,7 @@ def _template(document: YamlNode, stage: str) -> WorkerTemplate:
     plain_pod: Any = pod.plain()
     plain: Any = container.plain()
     grace = plain_pod.get("terminationGracePeriodSeconds")
+    limits = (plain.get("resources") or {}).get("limits") or {}
     return WorkerTemplate(
         command=tuple(plain.get("command") or ()),
         args=tuple(plain.get("args") or ()),
@@ -118,5 +122,6 @@ def _template(document: YamlNode, stage: str) -> WorkerTemplate:
         },
         active_deadline_seconds=plain_pod.get("activeDeadlineSeconds"),
         termination_grace_period_seconds=30 if grace is None else grace,
+        memory_limit_bytes=memory_bytes(limits["memory"]) if limits.get("memory") else None,
         line=container.line,
     )

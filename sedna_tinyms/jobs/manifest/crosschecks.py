@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from sedna_tinyms.errors import did_you_mean
+from sedna_tinyms.jobs.manifest.annotations import check_annotations
 from sedna_tinyms.jobs.manifest.findings import Findings
 from sedna_tinyms.jobs.manifest.templates import check_template
 from sedna_tinyms.jobs.manifest.yaml_source import YamlNode, text_at
@@ -48,6 +49,7 @@ def check_job(
     _check_formats(job, models, findings)
     _check_triggers(job, findings)
     _check_hot_update(job, findings)
+    check_annotations(job, findings)
     _check_hard_example_mining(job, findings)
     for kind, path in TEMPLATES.items():
         template = job.get(*path.split("."))

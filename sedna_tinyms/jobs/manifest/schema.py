@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from sedna_tinyms.errors import did_you_mean
 from sedna_tinyms.jobs.manifest.findings import Findings
+from sedna_tinyms.jobs.manifest.quantities import memory_bytes
 from sedna_tinyms.jobs.manifest.yaml_source import YamlNode
 
 __all__ = [
@@ -107,6 +108,10 @@ class Quantity(Kind):
         if isinstance(node.value, bool) or not isinstance(node.value, (str, int, float)):
             findings.error(
                 node.line, path, f"must be an amount such as 2 or 500Mi, and is {describe(node)}"
+            )
+        elif memory_bytes(node.value) is None:
+            findings.error(
+                node.line, path, f"{node.value!r} is no amount to Kubernetes: write 2 or 500Mi"
             )
 
 

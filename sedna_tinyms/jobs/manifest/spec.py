@@ -17,6 +17,7 @@ __all__ = [
     "Condition",
     "Dataset",
     "DeployModel",
+    "Gates",
     "HardExampleMining",
     "IncrementalLearningSpec",
     "Job",
@@ -102,6 +103,9 @@ class WorkerTemplate:
         Kubernetes' time limit for the whole worker.
     termination_grace_period_seconds : int
         How long a worker may take between being asked to end and being killed.
+    memory_limit_bytes : int or None
+        ``resources.limits.memory``, over which a cluster kills the worker. Here a new model's
+        canary is held to that of the inference worker.
     line : int
         Where the container starts in the YAML.
     """
@@ -111,6 +115,7 @@ class WorkerTemplate:
     env: Mapping[str, str] = field(default_factory=dict)
     active_deadline_seconds: int | None = None
     termination_grace_period_seconds: int = 30
+    memory_limit_bytes: int | None = None
     line: int = field(default=0, compare=False)
 
 
@@ -133,6 +138,26 @@ class IncrementalLearningSpec:
 
 
 @dataclass(frozen=True)
+class Gates:
+    """What a new model must pass besides the deploy trigger: the job's annotations.
+
+    Attributes
+    ----------
+    deploy_confidence : float
+        How sure it must be that the new model is better; 0 switches the test off.
+    canary_timeout_seconds : float
+        How long a new model may take to open and answer a few pictures in a process of its own;
+        0 switches the canary off.
+    canary_max_latency_ms : float or None
+        How long it may take for one picture.
+    """
+
+    deploy_confidence: float = 0.95
+    canary_timeout_seconds: float = 120.0
+    canary_max_latency_ms: float | None = None
+
+
+@dataclass(frozen=True)
 class Job:
     """One IncrementalLearningJob with the Dataset and Models that it names.
 
@@ -145,6 +170,8 @@ class Job:
     manifest : mapping
         The job's document as plain data, as ``kubectl get -o json`` would begin: what
         ``status.json`` repeats beside the status.
+    gates : Gates
+        What the annotations of the job's metadata ask for.
     findings : tuple of Finding
         Warnings and notes: what the YAML says that a cluster or this machine treats otherwise
         than one would think.
@@ -156,6 +183,7 @@ class Job:
     models: Mapping[str, ModelResource]
     spec: IncrementalLearningSpec
     source: Path
+    gates: Gates = field(default_factory=Gates)
     manifest: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
     findings: tuple[Finding, ...] = field(default=(), compare=False)
 

@@ -47,8 +47,7 @@ def check_template(kind: str, template: YamlNode, path: str, findings: Findings)
         return
     container = containers.items[0]
     ignored += [f"containers[0].{key}" for key in container.mapping if key in CONTAINER_IGNORED]
-    if container.get("resources") is not None:
-        ignored.append("containers[0].resources")
+    ignored += _ignored_resources(kind, container)
     if ignored:
         findings.note(
             pod.line,
@@ -69,6 +68,19 @@ def check_template(kind: str, template: YamlNode, path: str, findings: Findings)
         )
     _check_environment(kind, container, f"{path}.spec.containers[0].env", findings)
     _check_expansions(container, f"{path}.spec.containers[0]", findings)
+
+
+def _ignored_resources(kind: str, container: YamlNode) -> list[str]:
+    """Return the resources without effect, which the memory of a canary is not."""
+    resources = container.get("resources")
+    if resources is None:
+        return []
+    if kind != "inference" or container.get("resources", "limits", "memory") is None:
+        return ["containers[0].resources"]
+    limits = resources.mapping["limits"].mapping
+    kept = [f"limits.{key}" for key in limits if key != "memory"]
+    kept += [key for key in resources.mapping if key != "limits"]
+    return [f"containers[0].resources.{key}" for key in kept]
 
 
 def _check_restart_policy(kind: str, pod: YamlNode, path: str, findings: Findings) -> None:

@@ -1,0 +1,70 @@
+import pytest
+from job_files import JOB, changed, line_of, write_job
+
+from sedna_tinyms.errors import JobSpecError
+from sedna_tinyms.jobs.manifest.loading import load_job
+from sedna_tinyms.jobs.manifest.spec import Gates
+
+
+def annotated(tmp_path, annotations, job=JOB):
+    text = changed("  name: parts\n", f"  name: parts\n  annotations: {annotations}\n", job)
+    return write_job(tmp_path, text)
+
+
+def test_a_job_without_annotations_has_the_usual_gates(tmp_path):
+    job = load_job(write_job(tmp_path))
+    assert job.gates == Gates(0.95, 120.0, None)
+
+
+def test_the_gates_are_what_the_annotations_say(tmp_path):
+    annotations = (
+        '{sedna-tinyms.io/deploy-confidence: "0.99", example.org/owner: me, '
+        'sedna-tinyms.io/canary-timeout-seconds: "0", '
+        'sedna-tinyms.io/canary-max-latency-ms: "12.5"}'
+    )
+    assert load_job(annotated(tmp_path, annotations)).gates == Gates(0.99, 0.0, 12.5)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "words"),
+    [
+        ('deploy-confidence: "1"', "must be a number from 0 (not tested) to less than 1"),
+        ('deploy-confidence: "95 %"', "is '95 %'"),
+        ('deploy-confidence: "nan"', "is 'nan'"),
+        ('deploy-confidence: "-0.1"', "is '-0.1'"),
+        ("deploy-confidence: 0.95", 'write it in quotes, "0.95"'),
+        ('canary-max-latency-ms: "0"', "of more than 0"),
+        ('canary-timeout-seconds: "inf"', "is 'inf'"),
+        ('deploy-confidance: "0.9"', "did you mean 'deploy-confidence'?"),
+        ('colour: "red"', "known are deploy-confidence, canary-"),
+    ],
+)
+def test_what_is_wrong_with_an_annotation_is_said_with_its_line(tmp_path, annotation, words):
+    path = annotated(tmp_path, f"{{sedna-tinyms.io/{annotation}}}")
+    with pytest.raises(JobSpecError) as error:
+        load_job(path)
+    assert words in str(error.value)
+    assert f"job.yaml:{line_of('  name: parts' + chr(10)) + 1}: metadata.annotations" in str(
+        error.value
+    )
+
+
+@pytest.mark.parametrize(
+    ("memory", "limit"),
+    [("512Mi", 512 << 20), ("2G", 2 * 10**9), ("1.5e9", 1_500_000_000), ("1048576", 1 << 20)],
+)
+def test_the_memory_that_an_inference_worker_may_take(tmp_path, memory, limit):
+    limits = f"            resources: {{limits: {{memory: {memory}, cpu: 2}}}}\n  outputDir"
+    job = load_job(write_job(tmp_path, changed("  outputDir", limits)))
+    assert job.spec.inference_template.memory_limit_bytes == limit
+    assert job.spec.train_template.memory_limit_bytes is None
+    notes = " ".join(finding.message for finding in job.findings)
+    assert "containers[0].resources.limits.cpu" in notes
+    assert "limits.memory" not in notes
+
+
+@pytest.mark.parametrize("memory", ["2 GB", "512MiB", "-1", "lots"])
+def test_an_amount_that_kubernetes_does_not_know(tmp_path, memory):
+    limits = f'            resources: {{limits: {{memory: "{memory}"}}}}\n  outputDir'
+    with pytest.raises(JobSpecError, match="no amount to Kubernetes"):
+        load_job(write_job(tmp_path, changed("  outputDir", limits)))
