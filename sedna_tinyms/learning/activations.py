@@ -32,7 +32,8 @@ class Frozen(Protocol):
     """
 
     @property
-    def space(self) -> str: ...
+    def space(self) -> str:
+        """See the class."""
 
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
         """Return the activations (N, ...), in the dtype to keep, of pixels (N, 3, H, W)."""
@@ -91,18 +92,13 @@ def activations(
 
 def _digests(pictures: Sequence[Picture]) -> list[str]:
     problems = Problems()
-
-    def attempt(picture: Picture) -> str:
-        try:
-            return digest(picture)
-        except DatasetError as error:
-            problems.add(str(error))
-            return ""
-
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-        digests = list(threads.map(attempt, pictures))
+        futures = [threads.submit(digest, picture) for picture in pictures]
+    for future in futures:
+        if isinstance(error := future.exception(), DatasetError):
+            problems.add(str(error))
     problems.raise_as(DatasetError, f"{len(problems.lines)} of {len(pictures)} pictures fail")
-    return digests
+    return [future.result() for future in futures]
 
 
 def _computed(

@@ -1,37 +1,33 @@
 """Replay memory: a few samples of every class and domain, so that none is forgotten.
 
 The budget is shared evenly between the cells, one a class and domain; what a small cell leaves
-over goes to the others. Within a cell every sample that was ever offered has the same chance to be
-kept, however the budget and the number of cells changed meanwhile: each draws a random rank, and
-the lowest ranks stay.
+over goes to the others. Within a cell the samples with the lowest ranks stay. By default a rank is
+drawn at random (reservoir sampling): every sample that was ever offered has the same chance to be
+kept, however the budget and the number of cells changed meanwhile. Ranks that were chosen, such as
+those of `sedna_tinyms.learning.selection.herding_ranks`, keep the samples that stand for the rest.
+
+A sample is a picture's pixels or its activations; then, no picture needs to be stored.
 """
 
 from __future__ import annotations
 
-import hashlib
+import math
 import os
-import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sedna_tinyms.artifact.files import write_file
-from sedna_tinyms.errors import ConfigurationError, ModelFileError
+from sedna_tinyms.errors import ConfigurationError, ForeignModelError
+from sedna_tinyms.learning.memory_file import CELLS, read_arrays, write_arrays
+from sedna_tinyms.learning.selection import Cell, shares
 
 __all__ = ["Exemplars", "ReplayMemory"]
 
-FORMAT_VERSION = 1
-LISTED = ("items", "labels", "domains", "ranks")
-CELLS = ("cell_labels", "cell_domains", "cell_limits", "cell_seen")
-KINDS = dict(zip((*LISTED, *CELLS), ("biufc", "U", "U", "f", "U", "U", "f", "iu"), strict=True))
-
-Cell = tuple[str, str]
-"""Label and domain."""
+PIXELS = "pixels"
 
 
 class Exemplars(NamedTuple):
@@ -74,6 +70,9 @@ class ReplayMemory:
         Most bytes that the samples' arrays may take, at least 0.
     seed : int
         Decides what is kept.
+    space : str
+        What the samples are: pixels, or the activations that this space names (see
+        `sedna_tinyms.learning.cache.space_name`), which those of other weights do not mix with.
 
     Raises
     ------
@@ -89,8 +88,9 @@ class ReplayMemory:
     {('a', 'round-1'): 2, ('b', 'round-1'): 2}
     """
 
-    def __init__(self, budget_bytes: int, seed: int = 0) -> None:
+    def __init__(self, budget_bytes: int, seed: int = 0, space: str = PIXELS) -> None:
         self.seed = seed
+        self.space = space
         self._cells: dict[Cell, _Kept] = {}
         self._budget = 0
         self.budget_bytes = budget_bytes
@@ -133,7 +133,13 @@ class ReplayMemory:
     def __len__(self) -> int:
         return sum(len(kept.ranks) for kept in self._cells.values())
 
-    def update(self, items: NDArray[Any], labels: Sequence[str], domain: str) -> None:
+    def update(
+        self,
+        items: NDArray[Any],
+        labels: Sequence[str],
+        domain: str,
+        ranks: NDArray[np.float64] | None = None,
+    ) -> None:
         """Offer a round's samples, once each.
 
         Parameters
@@ -144,15 +150,21 @@ class ReplayMemory:
             Their classes.
         domain : str
             What they have in common: the round.
+        ranks : ndarray, shape (N,), optional
+            From 0 to 1, lowest is kept first: what share of its class comes before each. At random
+            by default.
 
         Raises
         ------
         ConfigurationError
-            If the lengths differ, or the samples do not fit to those kept.
+            If the lengths differ, a rank is out of its range, or the samples do not fit to those
+            kept.
         """
         items = np.asarray(items)
         if len(items) != len(labels):
             raise ConfigurationError(f"there are {len(items)} samples but {len(labels)} labels")
+        if ranks is not None:
+            ranks = _checked_ranks(ranks, len(items))
         self._require_alike(items)
         by_label: dict[str, list[int]] = {}
         for index, label in enumerate(labels):
@@ -160,13 +172,26 @@ class ReplayMemory:
         for label, indices in by_label.items():
             cell = (label, str(domain))
             kept = self._cells.setdefault(cell, _Kept(items[:0].copy(), np.empty(0)))
-            ranks = self._generator(cell, kept.seen).random(len(indices))
+            if ranks is None:
+                drawn = self._generator(cell, kept.seen).random(len(indices))
+            else:
+                drawn = ranks[indices]
             kept.seen += len(indices)
-            _offer(kept, items[indices], ranks)
+            _offer(kept, items[indices], drawn)
         self._rebalance()
 
     def merge(self, other: ReplayMemory) -> None:
-        """Take over the samples of another memory, as far as the budget allows."""
+        """Take over the samples of another memory, as far as the budget allows.
+
+        Raises
+        ------
+        ConfigurationError
+            If its samples are of another space, shape or dtype.
+        """
+        if other.space != self.space:
+            raise ConfigurationError(
+                f"a memory of {other.space} cannot be merged into one of {self.space}"
+            )
         for cell, theirs in other._cells.items():
             self._require_alike(theirs.items)
             kept = self._cells.setdefault(cell, _Kept(theirs.items[:0].copy(), np.empty(0)))
@@ -223,14 +248,16 @@ class ReplayMemory:
         StorageError
             If the file cannot be written.
         """
-        arrays = self._arrays()
-        arrays["version"] = np.array(FORMAT_VERSION)
-        arrays["checksum"] = np.array(_checksum(arrays))
-        with write_file(path) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, **arrays)
+        write_arrays(path, self._arrays())
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], budget_bytes: int, seed: int = 0) -> ReplayMemory:
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        budget_bytes: int,
+        seed: int = 0,
+        space: str | None = None,
+    ) -> ReplayMemory:
         """Read a memory that `save` wrote; nothing is unpickled.
 
         Parameters
@@ -239,14 +266,25 @@ class ReplayMemory:
             The file.
         budget_bytes, seed : int
             As for the class; the budget may be another than before.
+        space : str, optional
+            What its samples must be; that of the file by default.
 
         Raises
         ------
         ModelFileError
             If the file is missing, truncated, damaged or no replay memory.
+        ForeignModelError
+            If its samples are of another space: other weights made them.
         """
-        memory = cls(0, seed)
-        for cell, kept in _cells(_read(Path(path)), Path(path)):
+        arrays = read_arrays(path)
+        memory = cls(0, seed, str(arrays["space"]))
+        if space is not None and memory.space != space:
+            raise ForeignModelError(
+                f"the replay memory {path} holds {memory.space}; {space} is needed here: other "
+                "weights or settings made it. Remove it to go on without the earlier rounds' "
+                "samples, or go back to the model that it belongs to"
+            )
+        for cell, kept in _cells(arrays):
             memory._cells[cell] = kept
         memory.budget_bytes = budget_bytes
         return memory
@@ -255,6 +293,7 @@ class ReplayMemory:
         items, labels, domains = self.exemplars()
         kept = self._cells.values()
         return {
+            "space": np.array(self.space),
             "items": items,
             "labels": np.array(labels, "U"),
             "domains": np.array(domains, "U"),
@@ -280,16 +319,12 @@ class ReplayMemory:
                 )
 
     def _rebalance(self) -> None:
-        """Share the budget out evenly, beginning with the smallest cells."""
-        cells = sorted(self._cells.items(), key=lambda entry: (len(entry[1].ranks), entry[0]))
-        sizes = [
-            kept.items.dtype.itemsize * int(np.prod(kept.items.shape[1:])) for _, kept in cells
-        ]
-        places = self._budget // max(1, sizes[0]) if sizes else 0
-        for position, (_, kept) in enumerate(cells):
-            share = places // (len(cells) - position)
-            kept.cut(share)
-            places -= len(kept.ranks)
+        """Keep as many samples of each cell as the budget has places for."""
+        example = next((kept.items for kept in self._cells.values()), np.empty(0))
+        item_bytes = example.dtype.itemsize * math.prod(example.shape[1:])
+        places = shares(self.counts, self._budget // max(1, item_bytes))
+        for cell, kept in self._cells.items():
+            kept.cut(places[cell])
 
 
 def _offer(kept: _Kept, items: NDArray[Any], ranks: NDArray[np.float64]) -> None:
@@ -301,54 +336,18 @@ def _offer(kept: _Kept, items: NDArray[Any], ranks: NDArray[np.float64]) -> None
     kept.items = np.concatenate([kept.items, items[below]])[order]
 
 
-def _checksum(arrays: Mapping[str, NDArray[Any]]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(KINDS):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
+def _checked_ranks(ranks: NDArray[Any], count: int) -> NDArray[np.float64]:
+    ranks = np.asarray(ranks, np.float64)
+    if ranks.shape != (count,):
+        raise ConfigurationError(f"there are {count} samples, but ranks of shape {ranks.shape}")
+    if not ((ranks >= 0) & (ranks <= 1)).all():
+        raise ConfigurationError(f"ranks go from {ranks.min()} to {ranks.max()}, not from 0 to 1")
+    return ranks
 
 
-def _read(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise ModelFileError(f"the replay memory {path} does not exist") from None
-    except (OSError, ValueError, EOFError, KeyError, MemoryError) as error:
-        raise _broken(path, error) from error
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, AttributeError) as error:
-        raise _broken(path, error) from error
-    missing = [name for name in (*KINDS, "version", "checksum") if name not in arrays]
-    if missing:
-        raise _broken(path, f"it has no {missing[0]!r}")
-    if arrays["version"].tolist() != FORMAT_VERSION:
-        raise _broken(path, f"its format is version {arrays['version']}, not {FORMAT_VERSION}")
-    if str(arrays["checksum"]) != _checksum(arrays):
-        raise _broken(path, "its checksum is wrong")
-    return arrays
-
-
-def _cells(arrays: Mapping[str, NDArray[Any]], path: Path) -> list[tuple[Cell, _Kept]]:
-    for name, kinds in KINDS.items():
-        length = len(arrays["ranks" if name in LISTED else "cell_seen"])
-        if arrays[name].dtype.kind not in kinds or arrays[name].shape[:1] != (length,):
-            raise _broken(path, f"{name!r} is {arrays[name].dtype} {arrays[name].shape}")
-    cells = []
-    found = 0
-    for label, domain, limit, seen in zip(*(arrays[name] for name in CELLS), strict=True):
+def _cells(arrays: Mapping[str, NDArray[Any]]) -> Iterator[tuple[Cell, _Kept]]:
+    columns = (arrays[name] for name in CELLS)
+    for label, domain, limit, seen in zip(*columns, strict=True):
         inside = (arrays["labels"] == label) & (arrays["domains"] == domain)
-        found += int(inside.sum())
         kept = _Kept(arrays["items"][inside], arrays["ranks"][inside], float(limit), int(seen))
-        cells.append(((str(label), str(domain)), kept))
-    if found != len(arrays["ranks"]):
-        raise _broken(path, "its samples and its classes do not agree")
-    return cells
-
-
-def _broken(path: Path, reason: object) -> ModelFileError:
-    return ModelFileError(
-        f"the replay memory {path} is truncated, damaged or something else ({reason}): remove it "
-        "to go on without the earlier rounds' samples, or restore it with its model"
-    )
+        yield (str(label), str(domain)), kept

@@ -1,0 +1,106 @@
+"""The file of a replay memory: an ``.npz`` that is whole, unchanged, and holds no pickles."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sedna_tinyms.artifact.files import write_file
+from sedna_tinyms.errors import ModelFileError
+
+__all__ = ["CELLS", "read_arrays", "write_arrays"]
+
+FORMAT_VERSION = 2
+LISTED = ("items", "labels", "domains", "ranks")
+"""Arrays with an entry a sample."""
+CELLS = ("cell_labels", "cell_domains", "cell_limits", "cell_seen")
+"""Arrays with an entry a cell."""
+KINDS = dict(zip((*LISTED, *CELLS), ("biufc", "U", "U", "f", "U", "U", "f", "iu"), strict=True))
+
+
+def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write the arrays of a memory, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    arrays : mapping of str to ndarray
+        Those of `LISTED` and `CELLS`, and `space`.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be written.
+    """
+    complete = {
+        **arrays,
+        "version": np.array(FORMAT_VERSION),
+        "checksum": np.array(_checksum(arrays)),
+    }
+    with write_file(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, **complete)
+
+
+def read_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+    """Read what `write_arrays` wrote, and check it.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is missing, truncated, damaged or no replay memory.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise ModelFileError(f"the replay memory {path} does not exist") from None
+    except (OSError, ValueError, EOFError, KeyError, MemoryError) as error:
+        raise _broken(path, error) from error
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, AttributeError) as error:
+        raise _broken(path, error) from error
+    missing = [name for name in (*KINDS, "space", "version", "checksum") if name not in arrays]
+    if missing:
+        raise _broken(path, f"it has no {missing[0]!r}")
+    if arrays["version"].tolist() != FORMAT_VERSION:
+        raise _broken(path, f"its format is version {arrays['version']}, not {FORMAT_VERSION}")
+    if str(arrays["checksum"]) != _checksum(arrays):
+        raise _broken(path, "its checksum is wrong")
+    _require_agreement(path, arrays)
+    return arrays
+
+
+def _require_agreement(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    for name, kinds in KINDS.items():
+        length = len(arrays["ranks" if name in LISTED else "cell_seen"])
+        if arrays[name].dtype.kind not in kinds or arrays[name].shape[:1] != (length,):
+            raise _broken(path, f"{name!r} is {arrays[name].dtype} {arrays[name].shape}")
+    samples = zip(arrays["labels"].tolist(), arrays["domains"].tolist(), strict=True)
+    cells = zip(arrays["cell_labels"].tolist(), arrays["cell_domains"].tolist(), strict=True)
+    if not set(samples) <= set(cells):
+        raise _broken(path, "its samples and its classes do not agree")
+
+
+def _checksum(arrays: Mapping[str, NDArray[Any]]) -> str:
+    digest = hashlib.sha256()
+    for name in ("space", *sorted(KINDS)):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _broken(path: Path, reason: object) -> ModelFileError:
+    return ModelFileError(
+        f"the replay memory {path} is truncated, damaged or something else ({reason}): remove it "
+        "to go on without the earlier rounds' samples, or restore it with its model"
+    )
