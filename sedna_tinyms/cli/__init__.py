@@ -19,6 +19,7 @@ __all__ = ["main"]
 COMMANDS = {
     "run": "run an incremental-learning job on this machine",
     "validate": "check a job YAML against Sedna's schema",
+    "explain": "show every value that a job goes by, and where it comes from",
     "status": "show where a job stands",
     "exec": "run a worker script with the TINYMS backend in place",
     "bench": "run a benchmark that comes with the source",
