@@ -16,9 +16,14 @@ from mindspore.nn import wrap as _wrap
 from mindspore.nn.layer import *  # noqa: F403
 from mindspore.nn.wrap import *  # noqa: F403
 
+from sedna_tinyms.tinyms.left_out import left_out
+
 __all__ = ["GraphLayer", "Layer", "LayerList", "SequentialLayer"]
 __all__ += [*_layer.__all__, *_wrap.__all__]
 
 if TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any: ...  # mypy does not look into MindSpore
+
+else:
+    __getattr__ = left_out(__name__)

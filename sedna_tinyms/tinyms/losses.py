@@ -13,6 +13,7 @@ from mindspore.nn import loss as _loss
 from mindspore.nn.loss import *  # noqa: F403
 
 from sedna_tinyms.errors import ConfigurationError
+from sedna_tinyms.tinyms.left_out import left_out
 from sedna_tinyms.tinyms.model.ssd_loss import SSD300WithLoss, net_with_loss
 
 __all__ = ["CrossEntropyWithLabelSmooth", "SSD300WithLoss", "net_with_loss"]
@@ -21,6 +22,9 @@ __all__ += _loss.__all__
 if TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any: ...  # mypy does not look into MindSpore
+
+else:
+    __getattr__ = left_out(__name__)
 
 
 class CrossEntropyWithLabelSmooth(nn.Cell):  # type: ignore[misc]

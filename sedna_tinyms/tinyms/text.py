@@ -1,5 +1,7 @@
 """Text for data pipelines, from `mindspore.dataset.text`, and transforms of any data."""
 
+from typing import TYPE_CHECKING
+
 from mindspore.dataset.text import (
     JiebaTokenizer,
     Lookup,
@@ -34,6 +36,8 @@ from mindspore.dataset.transforms import (
     Unique,
 )
 
+from sedna_tinyms.tinyms.left_out import left_out
+
 __all__ = [
     "Compose",
     "Concatenate",
@@ -65,3 +69,6 @@ __all__ = [
     "to_bytes",
     "to_str",
 ]
+
+if not TYPE_CHECKING:  # mypy would take any name for one of this module
+    __getattr__ = left_out(__name__)

@@ -108,6 +108,18 @@ def test_a_name_that_does_not_exist_is_missing_as_in_any_module(python):
     assert python(code) == [False, False, True, "cannot import name 'onnes'"]
 
 
+def test_a_network_that_is_left_out_says_so_to_a_program_for_tinyms(python):
+    code = """
+        from sedna_tinyms.tinyms import install_as_tinyms
+        install_as_tinyms()
+        try:
+            from tinyms.model import bert
+        except ImportError as error:
+            seen = str(error)
+    """
+    assert python(code).startswith("TinyMS's bert is left out: language models are not part of")
+
+
 def test_another_tinyms_is_not_shadowed(python):
     code = """
         from sedna_tinyms.errors import ConfigurationError

@@ -159,14 +159,6 @@ def test_without_mindcv_the_extra_is_named(monkeypatch):
     assert isinstance(create_model("lenet5"), model.LeNet5)
 
 
-@pytest.mark.parametrize("name", ["bert", "deepfm", "sentimentnet", "cycle_gan"])
-def test_networks_that_are_left_out_say_so(name):
-    with pytest.raises(AttributeError, match=f"{name} is left out"):
-        getattr(model, name)
-    with pytest.raises(AttributeError, match="no attribute 'resnet5O'"):
-        model.resnet5O  # noqa: B018
-
-
 def settled(seed, **keywords):
     """An SSD300 for two classes with weights of its own."""
     np.random.seed(seed)

@@ -8,6 +8,8 @@ from types import ModuleType
 
 import pytest
 
+from sedna_tinyms.tinyms.left_out import LEFT_OUT
+
 CORE = "sedna_tinyms.tinyms"
 
 NAMES = {
@@ -88,49 +90,18 @@ NAMES = {
     """,
 }
 
-CYCLEGAN = "CycleGAN's networks are not part of this core; MindSpore's own layers build them"
-LANGUAGE = "language models and recommendation are not part of this core"
-GONE = "MindSpore itself no longer has it"
-
-LEFT_OUT = {
-    "callbacks.BertLossCallBack": LANGUAGE,
-    "data.ArgoverseDataset": GONE,
-    "data.BertDataset": LANGUAGE,
-    "data.Graph": GONE,
-    "data.GraphData": GONE,
-    "data.ImdbDataset": LANGUAGE,
-    "data.InMemoryGraphDataset": GONE,
-    "data.KaggleDisplayAdvertisingDataset": LANGUAGE,
-    "layers.ResizeBilinear": GONE,
-    "losses.CycleGANDiscriminatorLoss": CYCLEGAN,
-    "losses.CycleGANGeneratorLoss": CYCLEGAN,
-    "model.DeepFM": LANGUAGE,
-    "model.SentimentNet": LANGUAGE,
-    "model.bert": LANGUAGE,
-    "model.cycle_gan": CYCLEGAN,
-    "model.cycle_gan_infer": CYCLEGAN,
-    "model.deepfm": LANGUAGE,
-    "model.sentimentnet": LANGUAGE,
-    "optimizers.AdamWeightDecayForBert": LANGUAGE,
-    "optimizers.AdamWeightDecayOp": LANGUAGE,
-    "text.BertDatasetTransform": LANGUAGE,
-    "text.bert_transform": LANGUAGE,
-    "vision.SoftDvppDecodeRandomCropResizeJpeg": GONE,
-    "vision.SoftDvppDecodeResizeJpeg": GONE,
-}
-
 MODULES_LEFT_OUT = {
     "app": "an OpenCV window; the serving page shows the same in a browser",
     "pipeline": "it imports and runs code that it downloads; no release had it",
-    "utils.common_utils": CYCLEGAN,
-    "utils.eval": CYCLEGAN,
+    "utils.common_utils": "it serves CycleGAN's networks",
+    "utils.eval": "it serves CycleGAN's networks",
 }
 
 PUBLIC = [
     (module, name)
     for module, names in NAMES.items()
     for name in names.split()
-    if f"{module}.{name}" not in LEFT_OUT
+    if name not in LEFT_OUT.get(module, {})
 ]
 
 
@@ -146,11 +117,19 @@ def test_a_program_can_import(module, name):
     assert module == "" or not isinstance(scope["imported"], ModuleType)
 
 
-@pytest.mark.parametrize("name", LEFT_OUT)
-def test_what_is_left_out_is_not_there(name):
-    module, _, attribute = name.rpartition(".")
-    assert attribute in NAMES[module].split()
-    assert not hasattr(importlib.import_module(full_name(module)), attribute)
+@pytest.mark.parametrize(
+    ("module", "name"), [(module, name) for module, names in LEFT_OUT.items() for name in names]
+)
+def test_what_is_left_out_says_why_and_what_to_use(module, name):
+    assert name in NAMES[module].split()
+    for statement in (f"from {full_name(module)} import {name}", f"imported.{name}"):
+        with pytest.raises(ImportError, match=rf"TinyMS's {name} is left out: .+\. (Use|Build) "):
+            exec(statement, {"imported": importlib.import_module(full_name(module))})  # noqa: S102
+
+
+def test_a_name_that_never_was_is_missing_as_in_any_module():
+    for module in LEFT_OUT:
+        assert not hasattr(importlib.import_module(full_name(module)), "never_was")
 
 
 @pytest.mark.parametrize("module", MODULES_LEFT_OUT)

@@ -87,25 +87,91 @@ def test_graph_mode_is_preferred_unless_the_user_chose(before, modes):
     assert run(code) == modes.split()
 
 
+TRAINING = """
+import numpy as np
+from sedna_tinyms.tinyms.callbacks import Callback
+from sedna_tinyms.tinyms.context import PYNATIVE_MODE, get_context, set_context
+from sedna_tinyms.tinyms.data import NumpySlicesDataset
+from sedna_tinyms.tinyms.layers import Dense
+from sedna_tinyms.tinyms.losses import MSELoss
+from sedna_tinyms.tinyms.model import Model
+from sedna_tinyms.tinyms.optimizers import SGD
+from mindspore import Tensor
+
+class Network(Dense):
+    def __call__(self, x):
+        seen.append(get_context("mode"))
+        return super().__call__(x)
+
+class Log(Callback):
+    def on_train_step_end(self, run_context):
+        seen.append(get_context("mode"))
+    on_eval_step_end = on_train_step_end
+
+class Stop(Callback):
+    def on_train_step_end(self, run_context):
+        raise KeyboardInterrupt
+
+rows = np.random.RandomState(0).rand(8, 1).astype(np.float32)
+data = NumpySlicesDataset((rows, 3 * rows), shuffle=False).batch(4)
+network = Network(1, 1)
+model = Model(network)
+
+def compiled(with_optimizer=True):
+    optimizer = SGD(network.trainable_params(), 0.1) if with_optimizer else None
+    model.compile(MSELoss(), optimizer, metrics={"loss"})
+
+def modes():
+    seen.clear()
+    model.train(1, data, callbacks=[Log()])
+    model.fit(1, data, data, callbacks=[Log()])
+    model.eval(data, callbacks=[Log()])
+    model.predict(Tensor(rows))
+    return {*seen}
+
+seen = []
+"""
+
+
 @pytest.mark.parametrize(
-    ("before", "optimizer", "mode"),
+    ("before", "during", "after"),
     [
-        ("", "SGD(network.trainable_params(), 0.1)", "0"),
-        ("", "None", "1"),
-        ("set_context(mode=1);", "SGD(network.trainable_params(), 0.1)", "1"),
+        ("compiled()", "{0}", "1"),
+        ("compiled(with_optimizer=False)", "{1}", "1"),
+        ("set_context(mode=1); compiled()", "{1}", "1"),
+        ("set_context(mode=0); compiled()", "{0}", "0"),
+        ("model.summary((1,)); compiled()", "{0}", "1"),
+        ("compiled(); modes()", "{0}", "1"),
+        ("compiled(); modes(); set_context(mode=1)", "{1}", "1"),
     ],
 )
-def test_a_model_with_an_optimizer_is_trained_as_a_graph(before, optimizer, mode):
-    code = (
-        f"from mindspore import set_context, get_context; {before}"
-        "from sedna_tinyms.tinyms.model import Model;"
-        "from sedna_tinyms.tinyms.layers import Dense;"
-        "from sedna_tinyms.tinyms.optimizers import SGD;"
-        "network = Dense(1, 1);"
-        f"Model(network).compile(optimizer={optimizer});"
-        "print(get_context('mode'))"
-    )
-    assert run(code) == [mode]
+def test_a_model_trains_as_a_graph_and_leaves_the_program_its_mode(before, during, after):
+    assert run(f"{TRAINING}{before}; print(modes(), get_context('mode'))") == [during, after]
+
+
+def test_the_mode_comes_back_when_a_training_is_broken_off():
+    code = """
+compiled()
+try:
+    model.train(1, data, callbacks=[Stop()])
+except KeyboardInterrupt:
+    print(get_context("mode"), modes())
+"""
+    assert run(TRAINING + code) == ["1", "{0}"]
+
+
+def test_what_was_learnt_as_a_graph_is_known_cell_by_cell_and_learnt_further():
+    code = """
+compiled()
+for _ in range(2):
+    before = network(Tensor(rows)).asnumpy()
+    model.train(20, data)
+    alone = network(Tensor(rows)).asnumpy()
+    assert abs(alone - 3 * rows).max() < abs(before - 3 * rows).max()
+    assert abs(alone - model.predict(Tensor(rows)).asnumpy()).max() < 1e-6
+print(*{*seen})
+"""
+    assert run(TRAINING + code) == ["0", "1"]
 
 
 @pytest.mark.parametrize("smooth", [0.0, 0.1, 0.5])

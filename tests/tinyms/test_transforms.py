@@ -16,7 +16,10 @@ from sedna_tinyms.errors import ConfigurationError, DatasetError
 from sedna_tinyms.tinyms.data import load_img
 from sedna_tinyms.tinyms.vision import (
     Cifar10Transform,
+    ImageFolderTransform,
     MnistTransform,
+    ShanshuiTransform,
+    VOCTransform,
     cifar10_transform,
     cyclegan_transform,
     imagefolder_transform,
@@ -145,6 +148,19 @@ def test_labels_are_the_users_to_choose():
     parts = Cifar10Transform(labels=("bolt", "nut"), size=32)
     assert parts.postprocess(LOGITS[:, 1:3]) == "TOP1: nut, score: 0.95257"
     assert parts(noise(9, 9, 3)).shape == (3, 32, 32)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [MnistTransform, Cifar10Transform, ImageFolderTransform, VOCTransform, ShanshuiTransform],
+)
+def test_tinyms_dictionary_of_numbers_is_refused_with_what_to_use(kind):
+    with pytest.raises(ConfigurationError, match=r"'configs' \(did you mean 'labels'\?\)"):
+        kind(configs={"resize": 32})
+    with pytest.raises(
+        ConfigurationError, match="labels is {'resize': 32}; .*`configs` is left out"
+    ):
+        kind({"resize": 32})
 
 
 @pytest.mark.parametrize("size", [0, -1, 1.5, True])

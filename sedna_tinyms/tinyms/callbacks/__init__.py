@@ -20,6 +20,7 @@ from sedna_tinyms.tinyms.callbacks.measurements import step_loss as step_loss
 from sedna_tinyms.tinyms.callbacks.mobilenetv2 import mobilenetv2_cb
 from sedna_tinyms.tinyms.callbacks.monitors import LossTimeMonitor, LossTimeMonitorV2
 from sedna_tinyms.tinyms.callbacks.progress import ProgressBar, ProgressMonitor
+from sedna_tinyms.tinyms.left_out import left_out
 
 __all__ = [
     "BestCheckpoint",
@@ -39,3 +40,6 @@ __all__ += [name for name in _callback.__all__ if name not in __all__]
 if TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any: ...  # mypy does not look into MindSpore
+
+else:
+    __getattr__ = left_out(__name__)

@@ -21,6 +21,7 @@ from sedna_tinyms.tinyms.data.index import LabelledImages, read_image_folder, re
 from sedna_tinyms.tinyms.data.sampler import DistributedSampler
 from sedna_tinyms.tinyms.data.unpaired import GanImageFolderDataset, UnalignedDataset
 from sedna_tinyms.tinyms.data.workers import with_clamped_workers as _with_clamped_workers
+from sedna_tinyms.tinyms.left_out import left_out
 
 __all__ = [
     "DistributedSampler",
@@ -49,3 +50,6 @@ globals().update(
 if TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any: ...  # mypy does not look into MindSpore
+
+else:
+    __getattr__ = left_out(__name__)

@@ -1,12 +1,13 @@
 """Networks, and what is done with them: training, weights on disk, export.
 
-BERT, DeepFM, the sentiment network and CycleGAN's networks of TinyMS are left out.
+BERT, DeepFM, the sentiment network and CycleGAN's networks of TinyMS are left out; see `left_out`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from sedna_tinyms.tinyms.left_out import left_out
 from sedna_tinyms.tinyms.model.alexnet import AlexNet, alexnet
 from sedna_tinyms.tinyms.model.densenet import DenseNet100, densenet100
 from sedna_tinyms.tinyms.model.export import export_onnx
@@ -75,22 +76,5 @@ __all__ = [
     "vgg19",
 ]
 
-LEFT_OUT = {
-    "DeepFM": "recommendation",
-    "SentimentNet": "text",
-    "bert": "text",
-    "cycle_gan": "picture-to-picture",
-    "cycle_gan_infer": "picture-to-picture",
-    "deepfm": "recommendation",
-    "sentimentnet": "text",
-}
-
 if not TYPE_CHECKING:  # mypy would take any name for one of this module
-
-    def __getattr__(name: str) -> Any:
-        if name in LEFT_OUT:
-            raise AttributeError(
-                f"TinyMS's {name} is left out: {LEFT_OUT[name]} networks are not part of this "
-                "core. Build it from sedna_tinyms.tinyms.layers, which Model takes as any network"
-            )
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; see list_models()")
+    __getattr__ = left_out(__name__)

@@ -6,7 +6,7 @@ from typing import Any
 
 from mindspore import Tensor, nn
 
-from sedna_tinyms.tinyms.model.keywords import refuse_unknown, require_counts
+from sedna_tinyms.tinyms.keywords import refuse_unknown, require_counts
 
 __all__ = ["AlexNet", "alexnet"]
 

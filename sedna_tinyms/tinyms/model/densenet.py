@@ -6,7 +6,7 @@ from typing import Any
 
 from mindspore import Tensor, nn, ops
 
-from sedna_tinyms.tinyms.model.keywords import refuse_unknown, require_counts
+from sedna_tinyms.tinyms.keywords import refuse_unknown, require_counts
 from sedna_tinyms.tinyms.model.mobilenetv2 import GlobalAvgPooling
 
 __all__ = ["DenseNet100", "densenet100"]

@@ -7,7 +7,7 @@ from typing import Any
 from mindspore import Tensor, nn
 from mindspore.common.initializer import Normal
 
-from sedna_tinyms.tinyms.model.keywords import refuse_unknown, require_counts
+from sedna_tinyms.tinyms.keywords import refuse_unknown, require_counts
 
 __all__ = ["LeNet5", "lenet5"]
 

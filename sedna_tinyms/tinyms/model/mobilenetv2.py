@@ -10,7 +10,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from sedna_tinyms.errors import ConfigurationError, Problems, did_you_mean
-from sedna_tinyms.tinyms.model.keywords import refuse_unknown
+from sedna_tinyms.tinyms.keywords import refuse_unknown
 
 __all__ = [
     "ConvBNReLU",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from mindspore import Parameter, Tensor, nn
 
 from sedna_tinyms.artifact.files import copy_file
 from sedna_tinyms.errors import ConfigurationError, ModelFileError, Problems, did_you_mean
-from sedna_tinyms.tinyms.context import prefer_graph_mode
+from sedna_tinyms.tinyms.context import preferred_graph_mode
 from sedna_tinyms.tinyms.model.export import for_export
 from sedna_tinyms.tinyms.model.lr_finder import LearningRateCurve, find_learning_rate
 from sedna_tinyms.tinyms.model.summary import ModelSummary, summarize
@@ -28,11 +30,24 @@ COMPILE_OPTIONS = ("loss_scale_manager", "keep_batchnorm_fp32", "boost_config_di
 EXPORT_SUFFIXES = {"MINDIR": ".mindir", "ONNX": ".onnx", "AIR": ".air"}
 
 
+def _in_own_mode(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method of MindSpore's Model that runs in the mode that `compile` decided on."""
+
+    @functools.wraps(method)
+    def run(self: Model, *arguments: Any, **keywords: Any) -> Any:
+        with preferred_graph_mode() if self._prefers_graph_mode else nullcontext():
+            return method(self, *arguments, **keywords)
+
+    return run
+
+
 class Model(mindspore.Model):  # type: ignore[misc]
     """A network that is compiled with loss, optimizer and metrics, then trained and used.
 
     `train`, `eval`, `fit`, `build` and `predict` are MindSpore's; `predict` works without
-    `compile`.
+    `compile`. Compiled with an optimizer they run in GRAPH_MODE, in which a training is several
+    times as fast, unless the program chose a mode itself with `set_context`. Everything else in
+    the program stays in the mode that it has.
 
     Parameters
     ----------
@@ -52,6 +67,13 @@ class Model(mindspore.Model):  # type: ignore[misc]
             )
         super().__init__(network)
         self.network = network
+        self._prefers_graph_mode = False
+
+    train = _in_own_mode(mindspore.Model.train)
+    fit = _in_own_mode(mindspore.Model.fit)
+    eval = _in_own_mode(mindspore.Model.eval)
+    predict = _in_own_mode(mindspore.Model.predict)
+    build = _in_own_mode(mindspore.Model.build)
 
     def compile(
         self,
@@ -63,9 +85,6 @@ class Model(mindspore.Model):  # type: ignore[misc]
         **kwargs: Any,
     ) -> None:
         """Set what training and evaluation use; may be called again.
-
-        With an optimizer, the mode becomes GRAPH_MODE from then on, in which a training is several
-        times as fast, unless the program chose a mode itself with `set_context`.
 
         Parameters
         ----------
@@ -95,8 +114,7 @@ class Model(mindspore.Model):  # type: ignore[misc]
             ConfigurationError,
             f"the model cannot be compiled (further keywords: {', '.join(COMPILE_OPTIONS)})",
         )
-        if optimizer is not None:
-            prefer_graph_mode()
+        self._prefers_graph_mode = optimizer is not None
         super().__init__(
             self.network, loss_fn, optimizer, metrics, eval_network, amp_level=amp_level, **kwargs
         )

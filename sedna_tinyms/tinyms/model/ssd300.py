@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from sedna_tinyms.tinyms.model.keywords import refuse_unknown, require_counts
+from sedna_tinyms.tinyms.keywords import refuse_unknown, require_counts
 from sedna_tinyms.tinyms.model.mobilenetv2 import (
     STAGES,
     ConvBNReLU,

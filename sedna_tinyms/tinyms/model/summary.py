@@ -13,7 +13,8 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn
 
 from sedna_tinyms.errors import ConfigurationError
-from sedna_tinyms.tinyms.model.modes import eager, kept_modes
+from sedna_tinyms.tinyms.context import PYNATIVE_MODE, temporary_mode
+from sedna_tinyms.tinyms.model.modes import kept_modes
 
 __all__ = ["LayerSummary", "ModelSummary", "summarize"]
 
@@ -179,7 +180,7 @@ def _watched(
         if not cell.name_cells() or list(cell.get_parameters(expand=False))
     ]
     try:
-        with eager():
+        with temporary_mode(PYNATIVE_MODE):
             outputs = _shapes(network(sample))
     except (TypeError, ValueError, RuntimeError) as error:
         reason = str(error).strip().split("\n", 1)[0]

@@ -21,9 +21,9 @@ from typing import Any
 from mindspore import nn
 
 from sedna_tinyms.errors import ConfigurationError, did_you_mean, extra
+from sedna_tinyms.tinyms.keywords import refuse_unknown, require_counts
 from sedna_tinyms.tinyms.model.alexnet import alexnet
 from sedna_tinyms.tinyms.model.densenet import densenet100
-from sedna_tinyms.tinyms.model.keywords import refuse_unknown, require_counts
 from sedna_tinyms.tinyms.model.lenet5 import lenet5
 from sedna_tinyms.tinyms.model.mobilenetv2 import mobilenetv2
 from sedna_tinyms.tinyms.model.ssd300 import ssd300_mobilenetv2

@@ -11,6 +11,7 @@ from mindspore.nn.dynamic_lr import *  # noqa: F403
 from mindspore.nn.learning_rate_schedule import *  # noqa: F403
 from mindspore.nn.optim import *  # noqa: F403
 
+from sedna_tinyms.tinyms.left_out import left_out
 from sedna_tinyms.tinyms.optimizers.schedules import (
     cyclegan_lr,
     mobilenetv2_lr,
@@ -24,3 +25,6 @@ __all__ += [*_optim.__all__, *_dynamic_lr.__all__, *_learning_rate_schedule.__al
 if TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any: ...  # mypy does not look into MindSpore
+
+else:
+    __getattr__ = left_out(__name__)

@@ -23,6 +23,7 @@ from mindspore.dataset.vision import *  # noqa: F403
 from mindspore.dataset.vision import HWC2CHW, Decode
 from mindspore.dataset.vision import RandomHorizontalFlip as PILRandomHorizontalFlip
 
+from sedna_tinyms.tinyms.left_out import left_out
 from sedna_tinyms.tinyms.ssd_boxes import ssd_bboxes_encode, ssd_bboxes_filter
 from sedna_tinyms.tinyms.vision.classification import (
     Cifar10Transform,
@@ -94,3 +95,6 @@ __all__ += [name for name in dir(_vision) if name[0].isupper()]
 if TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any: ...  # mypy does not look into MindSpore
+
+else:
+    __getattr__ = left_out(__name__)

@@ -11,15 +11,11 @@ from mindspore.dataset import Cifar10Dataset, GeneratorDataset, MnistDataset, tr
 from numpy.typing import NDArray
 from PIL import Image
 
-from sedna_tinyms.errors import ConfigurationError, DatasetError
+from sedna_tinyms.errors import DatasetError
+from sedna_tinyms.tinyms.keywords import refuse_unknown, require_counts
 from sedna_tinyms.tinyms.vision.labels import CIFAR10
-from sedna_tinyms.tinyms.vision.pipeline import (
-    batched,
-    clamped_workers,
-    require_dataset,
-    transformed,
-)
-from sedna_tinyms.tinyms.vision.transforms import postprocess
+from sedna_tinyms.tinyms.vision.pipeline import batched, clamped_workers, require_dataset
+from sedna_tinyms.tinyms.vision.transforms import ClassifierTransform
 
 __all__ = ["Cifar10Transform", "MnistTransform", "cifar10_transform", "mnist_transform"]
 
@@ -40,22 +36,7 @@ def as_gray(rgb: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(Image.fromarray(rgb).convert("L"), np.float32)[..., None]
 
 
-class _ClassifierTransform:
-    """A transform whose network gives one score a class."""
-
-    def __init__(self, labels: Sequence[object]) -> None:
-        self.labels = tuple(labels)
-
-    def postprocess(
-        self,
-        input: NDArray[Any],  # noqa: A002 - TinyMS's name
-        strategy: str = "TOP1_CLASS",
-    ) -> str:
-        """Put a network's output into words; see `vision.postprocess`."""
-        return postprocess(input, self.labels, strategy)
-
-
-class MnistTransform(_ClassifierTransform):
+class MnistTransform(ClassifierTransform):
     """TinyMS's transform for handwritten digits: gray, 32 x 32, scaled, channel first.
 
     TinyMS subtracts MNIST's mean before it divides by 255, so values lie between 0 and 3.24;
@@ -67,37 +48,15 @@ class MnistTransform(_ClassifierTransform):
         Class names for `postprocess`; the whole numbers 0 to 9 by default.
     """
 
-    def __init__(self, labels: Sequence[object] = range(10)) -> None:
-        super().__init__(labels)
-        self.shape = (1, 32, 32)
-        self._operations = [
-            vision.Resize(self.shape[1:]),
+    def __init__(self, labels: Sequence[object] = range(10), **keywords: Any) -> None:
+        refuse_unknown("MnistTransform", keywords, ["labels"])
+        self._of_gray = [
+            vision.Resize((32, 32)),
             vision.Rescale(1 / MNIST_STD, -MNIST_MEAN / MNIST_STD),
             vision.Rescale(1 / 255, 0.0),
             vision.HWC2CHW(),
         ]
-
-    def __call__(self, img: Image.Image | NDArray[Any]) -> NDArray[np.float32]:
-        """Transform one picture.
-
-        Parameters
-        ----------
-        img : PIL.Image or ndarray
-            Gray, RGB or RGBA; (H, W) or (H, W, C) if an array, with values from 0 to 255.
-
-        Returns
-        -------
-        ndarray of float32, shape (1, 32, 32)
-            Without a batch axis.
-
-        Raises
-        ------
-        DatasetError
-            If it is no usable picture.
-        TypeError
-            If it is neither of these types.
-        """
-        return transformed(img, [as_gray, *self._operations])
+        super().__init__((1, 32, 32), [as_gray, *self._of_gray], labels)
 
     def apply_ds(
         self,
@@ -134,11 +93,11 @@ class MnistTransform(_ClassifierTransform):
         require_dataset(mnist_ds, (MnistDataset, GeneratorDataset), COLUMNS)
         workers = clamped_workers(num_parallel_workers)
         dataset = mnist_ds.map(transforms.TypeCast(dtype.int32), "label")
-        dataset = dataset.map(self._operations, "image", num_parallel_workers=workers)
+        dataset = dataset.map(self._of_gray, "image", num_parallel_workers=workers)
         return batched(dataset, batch_size, repeat_size)
 
 
-class Cifar10Transform(_ClassifierTransform):
+class Cifar10Transform(ClassifierTransform):
     """TinyMS's transform for CIFAR-10: resize, scale to 0..1, normalize, channels first.
 
     Parameters
@@ -154,40 +113,17 @@ class Cifar10Transform(_ClassifierTransform):
         If `size` is no whole number of at least 1.
     """
 
-    def __init__(self, labels: Sequence[str] = CIFAR10, size: int = 224) -> None:
-        super().__init__(labels)
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise ConfigurationError(f"size is {size!r}; it must be a whole number of at least 1")
+    def __init__(self, labels: Sequence[str] = CIFAR10, size: int = 224, **keywords: Any) -> None:
+        refuse_unknown("Cifar10Transform", keywords, ["labels", "size"])
+        require_counts("Cifar10Transform", {"size": size})
         self.size = size
-        self.shape = (3, size, size)
-        self._operations = [
+        operations = [
             vision.Resize((size, size)),
             vision.Rescale(1 / 255, 0.0),
             vision.Normalize(CIFAR10_MEAN, CIFAR10_STD),
             vision.HWC2CHW(),
         ]
-
-    def __call__(self, img: Image.Image | NDArray[Any]) -> NDArray[np.float32]:
-        """Transform one picture as for prediction.
-
-        Parameters
-        ----------
-        img : PIL.Image or ndarray
-            RGB, gray or RGBA; (H, W) or (H, W, C) if an array, with values from 0 to 255.
-
-        Returns
-        -------
-        ndarray of float32, shape (3, size, size)
-            Without a batch axis.
-
-        Raises
-        ------
-        DatasetError
-            If it is no usable picture.
-        TypeError
-            If it is neither of these types.
-        """
-        return transformed(img, self._operations)
+        super().__init__((3, size, size), operations, labels)
 
     def apply_ds(
         self,

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from mindspore.dataset import GeneratorDataset, vision
-from numpy.typing import NDArray
-from PIL import Image
 
 from sedna_tinyms.tinyms.vision.pipeline import (
+    Transform,
     batched,
     clamped_workers,
     require_dataset,
-    transformed,
 )
 
 __all__ = ["CycleGanDatasetTransform", "cyclegan_transform"]
@@ -21,41 +18,19 @@ __all__ = ["CycleGanDatasetTransform", "cyclegan_transform"]
 SIZE = 256
 
 
-class CycleGanDatasetTransform:
+class CycleGanDatasetTransform(Transform):
     """TinyMS's transform for CycleGAN: 256 x 256, scaled to -1..1, channels first.
 
     CycleGAN's networks themselves are not part of this core.
     """
 
     def __init__(self) -> None:
-        self.shape = (3, SIZE, SIZE)
+        self._resize = vision.Resize((SIZE, SIZE))
         self._normalize = [
             vision.Normalize(mean=(127.5,) * 3, std=(127.5,) * 3),
             vision.HWC2CHW(),
         ]
-        self._resize = vision.Resize((SIZE, SIZE))
-
-    def __call__(self, img: Image.Image | NDArray[Any]) -> NDArray[np.float32]:
-        """Transform one picture.
-
-        Parameters
-        ----------
-        img : PIL.Image or ndarray
-            RGB, gray or RGBA; (H, W) or (H, W, C) if an array, with values from 0 to 255.
-
-        Returns
-        -------
-        ndarray of float32, shape (3, 256, 256)
-            Without a batch axis.
-
-        Raises
-        ------
-        DatasetError
-            If it is no usable picture.
-        TypeError
-            If it is neither of these types.
-        """
-        return transformed(img, [self._resize, *self._normalize])
+        super().__init__((3, SIZE, SIZE), [self._resize, *self._normalize])
 
     def apply_ds(
         self,

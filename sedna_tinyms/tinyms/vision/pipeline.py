@@ -9,33 +9,73 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sedna_tinyms.errors import DatasetError
+from sedna_tinyms.errors import ConfigurationError, DatasetError
 from sedna_tinyms.tinyms.data import workers
 from sedna_tinyms.tinyms.vision.pictures import as_rgb
 
-__all__ = ["batched", "clamped_workers", "require_dataset", "transformed"]
+__all__ = ["Transform", "batched", "clamped_workers", "require_dataset"]
 
 
-def transformed(
-    img: Image.Image | NDArray[Any], operations: Sequence[Callable[[Any], Any]]
-) -> NDArray[np.float32]:
-    """Return a picture after a chain of operations on its RGB array.
+class Transform:
+    """A picture as a network takes it, and the names of what the network finds in it.
 
-    MindSpore resizes Pillow images by other rules than arrays, hence always an array.
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the result for one picture, without a batch axis.
+    operations : sequence of callable
+        What is done to the picture's RGB array, one after the other.
+    labels : sequence
+        Class names.
 
     Raises
     ------
-    DatasetError
-        If it is no usable picture.
-    TypeError
-        If it is neither a PIL.Image nor an array.
+    ConfigurationError
+        If `labels` is no sequence.
     """
-    if not isinstance(img, Image.Image | np.ndarray):
-        raise TypeError(f"a picture is a PIL.Image or a numpy array, not {type(img).__name__}")
-    pixels = as_rgb(img)
-    for operation in operations:
-        pixels = operation(pixels)
-    return np.ascontiguousarray(pixels, np.float32)
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        operations: Sequence[Callable[[Any], Any]],
+        labels: Sequence[object] = (),
+    ) -> None:
+        if not isinstance(labels, Sequence):
+            raise ConfigurationError(
+                f"labels is {labels!r:.80}; it must be a sequence of class names. TinyMS's "
+                "dictionary `configs` is left out: see the other parameters"
+            )
+        self.shape = shape
+        self.labels = tuple(labels)
+        self._operations = list(operations)
+
+    def __call__(self, img: Image.Image | NDArray[Any]) -> NDArray[np.float32]:
+        """Transform one picture as for prediction.
+
+        Parameters
+        ----------
+        img : PIL.Image or ndarray
+            Of any mode; (H, W) or (H, W, C) if an array, with values from 0 to 255.
+
+        Returns
+        -------
+        ndarray of float32
+            Of `shape`, without a batch axis.
+
+        Raises
+        ------
+        DatasetError
+            If it is no usable picture.
+        TypeError
+            If it is neither of these types.
+        """
+        if not isinstance(img, Image.Image | np.ndarray):
+            raise TypeError(f"a picture is a PIL.Image or a numpy array, not {type(img).__name__}")
+        # MindSpore resizes Pillow images by other rules than arrays, hence always an array.
+        pixels = as_rgb(img)
+        for operation in self._operations:
+            pixels = operation(pixels)
+        return np.ascontiguousarray(pixels, np.float32)
 
 
 def clamped_workers(requested: int | None) -> int:

@@ -58,7 +58,7 @@ class ImageFolderTransform(ClassifierTransform):
 
     def __init__(
         self,
-        labels: Sequence[str] = MUSHROOMS,
+        labels: Sequence[object] = MUSHROOMS,
         size: int = 224,
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,

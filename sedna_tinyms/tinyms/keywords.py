@@ -1,4 +1,4 @@
-"""Checks what the network factories are called with."""
+"""Checks what networks and transforms are built with."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from sedna_tinyms.errors import ConfigurationError, Problems, did_you_mean
 
 __all__ = ["refuse_unknown", "require_counts"]
 
-OTHER_LIBRARIES_NAMES = {"num_classes": "class_num", "n_classes": "class_num"}
+OTHER_NAMES = {"num_classes": "class_num", "n_classes": "class_num", "configs": "labels"}
+"""What other libraries, and TinyMS's transforms, call a keyword."""
 
 
 def refuse_unknown(factory: str, given: Iterable[str], valid: Iterable[str]) -> None:
@@ -21,7 +22,7 @@ def refuse_unknown(factory: str, given: Iterable[str], valid: Iterable[str]) -> 
     problems = Problems()
     for name in given:
         if name not in known:
-            hint = did_you_mean(OTHER_LIBRARIES_NAMES.get(name, name), known)
+            hint = did_you_mean(OTHER_NAMES.get(name, name), known)
             problems.add(f"unknown keyword {name!r}{hint}")
     problems.raise_as(
         ConfigurationError, f"{factory} cannot be built (it takes {', '.join(known)})"
