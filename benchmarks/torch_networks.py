@@ -6,7 +6,17 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from sedna_tinyms.tinyms.model.mobilenetv2 import STAGES
+STAGES = (
+    # expansion, channels, blocks, stride of the first block; our own table would bring MindSpore
+    # into PyTorch's process, and its memory
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
 
 
 def convolution(
@@ -36,17 +46,24 @@ class InvertedResidual(nn.Module):  # type: ignore[misc]
         return x + self.layers(x) if self.adds else self.layers(x)
 
 
-def mobilenetv2(classes: int) -> nn.Module:
-    """Return MobileNetV2 1.0."""
-    layers: list[nn.Module] = [convolution(3, 32, 3, stride=2)]
-    channels = 32
-    for expansion, outputs, blocks, first_stride in STAGES:
+def mobilenetv2(classes: int, width: float = 1.0) -> nn.Module:
+    """Return MobileNetV2 with `width` times as many channels in every layer."""
+    channels, last = rounded(32 * width), rounded(1280 * max(1.0, width))
+    layers: list[nn.Module] = [convolution(3, channels, 3, stride=2)]
+    for expansion, full_width, blocks, first_stride in STAGES:
         for block in range(blocks):
             stride = first_stride if block == 0 else 1
+            outputs = rounded(full_width * width)
             layers.append(InvertedResidual(channels, outputs, stride, expansion))
             channels = outputs
-    layers += [convolution(channels, 1280, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-    return nn.Sequential(*layers, nn.Linear(1280, classes))
+    layers += [convolution(channels, last, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return nn.Sequential(*layers, nn.Linear(last, classes))
+
+
+def rounded(channels: float) -> int:
+    """Round to the nearest multiple of 8, never below 90 % of `channels`."""
+    nearest = max(8, int(channels + 4) // 8 * 8)
+    return nearest + 8 if nearest < 0.9 * channels else nearest
 
 
 def lenet5(classes: int) -> nn.Module:

@@ -1,0 +1,391 @@
+"""What the benchmarks share: every row in a process of its own, a table, and a JSON file.
+
+A benchmark's rows differ in the engine, the framework or oneDNN's settings, which a process chooses
+only once, and peak memory is a process's own. So the script starts itself again for every run of a
+row, with the same command line and `--run`, and the new process writes its numbers to a file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from sedna_tinyms.artifact.files import write_json
+from sedna_tinyms.errors import SednaTinyMSError, UsageError, WorkerError, did_you_mean
+from sedna_tinyms.onednn import KEEP_DEFAULT, LIMIT, limit_instruction_set
+
+__all__ = ["Benchmark", "Numbers", "Row", "Run", "main", "peak_memory_mb", "resident_mb"]
+
+Numbers = dict[str, Any]
+"""What a run measured, or a row of the result, by column."""
+
+STOCK = {KEEP_DEFAULT: "1"}
+"""MindSpore as it comes: oneDNN chooses its instructions itself."""
+
+CACHE_DIRECTORY = "SEDNA_TINYMS_ACTIVATIONS"
+"""The variable that `sedna_tinyms.learning.cache` reads, which is too much to import for it."""
+
+PREPARATION = -1
+WIDTH_OF_A_FILE = 160
+MEBIBYTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of one row, as its process sees it.
+
+    Attributes
+    ----------
+    row : int
+        Place of the row in `Benchmark.rows`.
+    number : int
+        Which of the row's runs; decides its seed.
+    shared : Path
+        Directory of the whole benchmark, in which the preparation left what all rows begin from.
+    own : Path
+        Empty directory of this run.
+    started : float
+        `time.monotonic` when the process was started.
+    """
+
+    row: int
+    number: int
+    shared: Path
+    own: Path
+    started: float
+
+
+Measure = Callable[[argparse.Namespace, Run], Numbers]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a benchmark.
+
+    Attributes
+    ----------
+    name : str
+        What `--rows` calls it; rows of one name differ in a column.
+    measure : callable
+        Measures in a process of its own.
+    needs : tuple of str
+        Modules without which the row is left out.
+    environment : mapping
+        Settings of its process.
+    once : bool
+        It takes too long to be repeated.
+    """
+
+    name: str
+    measure: Measure
+    needs: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    once: bool = False
+
+
+def first_run(runs: Sequence[Numbers]) -> Numbers:
+    """Take the numbers of the only run."""
+    return dict(runs[0])
+
+
+def nothing(_: argparse.Namespace) -> Numbers:
+    """Know no facts."""
+    return {}
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A table to be measured.
+
+    Attributes
+    ----------
+    name : str
+        As in ``sedna-tinyms bench NAME``.
+    script : str
+        Its file, which calls `main`.
+    columns : mapping of str to str
+        The table's columns, and the format of their numbers.
+    rows : callable
+        From the options to the rows; quick, and the same in every process.
+    configure : callable
+        Adds the options that this benchmark has beyond those of all.
+    prepare : callable, optional
+        Makes, in a process of its own, what all rows begin from, below `Run.shared`.
+    facts : callable
+        From the options to what stands beside the rows; refuses data that cannot be used.
+    gather : callable
+        Makes one row of its runs.
+    finish : callable
+        Adds to all rows, in place, what they have only together; returns further facts.
+    """
+
+    name: str
+    script: str
+    columns: Mapping[str, str]
+    rows: Callable[[argparse.Namespace], Sequence[Row]]
+    configure: Callable[[argparse.ArgumentParser], None] = lambda _: None
+    prepare: Measure | None = None
+    facts: Callable[[argparse.Namespace], Numbers] = nothing
+    gather: Callable[[Sequence[Numbers]], Numbers] = first_run
+    finish: Callable[[list[Numbers]], Numbers] = lambda _: {}
+    runs: Callable[[argparse.Namespace], int] = lambda options: int(options.repeat)
+
+
+def main(benchmark: Benchmark, arguments: Sequence[str] | None = None) -> int:
+    """Carry out a benchmark's command line; return the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser(benchmark).parse_args(given)
+    try:
+        if options.run:
+            _measure(benchmark, options)
+            return 0
+        return _Session(benchmark, options, given).carry_out()
+    except SednaTinyMSError as error:
+        print(f"{benchmark.name}: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _parser(benchmark: Benchmark) -> argparse.ArgumentParser:
+    description = (sys.modules[benchmark.rows.__module__].__doc__ or "").partition("\n")[0]
+    parser = argparse.ArgumentParser(
+        prog=f"sedna-tinyms bench {benchmark.name}", description=description
+    )
+    repeat = "runs of a row that is quick"
+    parser.add_argument("--data", type=Path, metavar="DIR", help="labelled pictures")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="pretrained MobileNetV2")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the rows to this file")
+    parser.add_argument("--rows", type=_names, metavar="A,B", help="these rows only")
+    parser.add_argument("--images", type=at_least_one, metavar="N", help="pictures in a round")
+    parser.add_argument("--seeds", type=_numbers, metavar="A,B", default=[0, 1, 2])
+    parser.add_argument("--repeat", type=at_least_one, metavar="N", default=3, help=repeat)
+    parser.add_argument("--size", type=at_least_one, metavar="PX", default=224, help="input size")
+    parser.add_argument("--width", type=float, default=1.0, help="factor on the channels")
+    benchmark.configure(parser)
+    parser.add_argument("--run", type=json.loads, help=argparse.SUPPRESS)
+    return parser
+
+
+def at_least_one(text: str) -> int:
+    """Read a whole number of 1 or more from the command line."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _names(text: str) -> list[str]:
+    names = [name for part in text.split(",") if (name := part.strip())]
+    if not names:
+        raise ValueError(text)
+    return names
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in _names(text)]
+
+
+def _measure(benchmark: Benchmark, options: argparse.Namespace) -> None:
+    """Measure in this process what the option `--run` says, and write the numbers."""
+    given = options.run
+    run = Run(
+        given["row"],
+        given["number"],
+        Path(given["shared"]),
+        Path(given["own"]),
+        given["started"],
+    )
+    if run.row == PREPARATION:
+        measure = benchmark.prepare
+    else:
+        measure = benchmark.rows(options)[run.row].measure
+    numbers = measure(options, run) if measure is not None else {}
+    write_json(run.own / "numbers.json", numbers)
+
+
+class _Session:
+    """One benchmark on its way: its rows so far, and the directory they share."""
+
+    def __init__(
+        self, benchmark: Benchmark, options: argparse.Namespace, arguments: Sequence[str]
+    ) -> None:
+        self.benchmark = benchmark
+        self.options = options
+        self.arguments = arguments
+        self.rows: list[Numbers] = []
+        self.left_out: list[dict[str, str]] = []
+        self.failed = False
+
+    def carry_out(self) -> int:
+        """Measure all rows, print them, write them; 10 if one failed."""
+        chosen = self._chosen()
+        facts = self._facts()
+        with tempfile.TemporaryDirectory(prefix="sedna-tinyms-bench-") as directory:
+            self.shared = Path(directory)
+            if self.benchmark.prepare is not None:
+                self._in_own_process(PREPARATION, 0, {})
+            for place, row in chosen:
+                self._add(place, row)
+                self._write(facts)  # after every row: an interrupted run keeps what it has
+        _print_table(self.benchmark, self.rows)
+        return WorkerError.exit_code if self.failed else 0
+
+    def _chosen(self) -> list[tuple[int, Row]]:
+        every = list(enumerate(self.benchmark.rows(self.options)))
+        names = list(dict.fromkeys(row.name for _, row in every))
+        wanted = self.options.rows or names
+        for name in wanted:
+            if name not in names:
+                raise UsageError(
+                    f"--rows has {name!r}{did_you_mean(name, names)}; "
+                    f"the rows are {', '.join(names)}"
+                )
+        return [(place, row) for place, row in every if row.name in wanted]
+
+    def _facts(self) -> Numbers:
+        options = {
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in vars(self.options).items()
+            if name not in ("run", "json", "rows")
+        }
+        return _machine() | {"options": options} | self.benchmark.facts(self.options)
+
+    def _add(self, place: int, row: Row) -> None:
+        """Measure a row, or note why it is left out."""
+        missing = [module for module in row.needs if not find_spec(module)]
+        if missing:
+            self._leave_out(row.name, f"{', '.join(missing)} is not installed")
+            return
+        runs: list[Numbers] = []
+        for number in range(1 if row.once else self.benchmark.runs(self.options)):
+            try:
+                runs.append(self._in_own_process(place, number, row.environment))
+            except WorkerError as error:
+                self.failed = True
+                self._leave_out(row.name, str(error))
+                return
+        self.rows.append({"name": row.name, **self.benchmark.gather(runs), "runs": runs})
+        print(f"{row.name}: measured", file=sys.stderr, flush=True)
+
+    def _leave_out(self, name: str, why: str) -> None:
+        self.left_out.append({"name": name, "why": why})
+        print(f"{name}: left out: {why}", file=sys.stderr, flush=True)
+
+    def _in_own_process(self, place: int, number: int, environment: Mapping[str, str]) -> Numbers:
+        own = Path(tempfile.mkdtemp(dir=self.shared))
+        run = Run(place, number, self.shared, own, time.monotonic())
+        command = [sys.executable, self.benchmark.script, *self.arguments]
+        done = subprocess.run(
+            [*command, "--run", json.dumps(asdict(run), default=str)],
+            env=self._environment(own, environment),
+            stdout=sys.stderr,  # what libraries print does not belong to the table
+            check=False,
+        )
+        if done.returncode:
+            raise WorkerError(f"its process ended with {done.returncode}; its words stand above")
+        numbers: Numbers = json.loads((own / "numbers.json").read_text(encoding="utf-8"))
+        return numbers
+
+    def _environment(self, own: Path, settings: Mapping[str, str]) -> dict[str, str]:
+        """Return this environment, with a row's settings for oneDNN and no other.
+
+        Nothing is in the cache of activations when a run begins; which engine is the fastest, the
+        runs tell each other.
+        """
+        inherited = {k: v for k, v in os.environ.items() if k not in (LIMIT, KEEP_DEFAULT)}
+        caches = {CACHE_DIRECTORY: str(own / "activations"), "XDG_CACHE_HOME": str(self.shared)}
+        environment = {"GLOG_v": "3"} | inherited | caches | dict(settings)
+        limit_instruction_set(environment)
+        return environment
+
+    def _write(self, facts: Numbers) -> None:
+        together = self.benchmark.finish(self.rows)
+        if self.options.json:
+            report = {"benchmark": self.benchmark.name, "rows": self.rows}
+            write_json(self.options.json, report | together | facts | {"left_out": self.left_out})
+
+
+def _machine() -> Numbers:
+    names = ("sedna-tinyms", "mindspore", "numpy", "onnxruntime", "openvino", "torch")
+    versions = {"python": platform.python_version()}
+    for name in names:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load": os.getloadavg()[0],
+        "versions": versions,
+    }
+
+
+def _processor() -> str:
+    for line in _lines("/proc/cpuinfo"):
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def peak_memory_mb() -> float:
+    """Return the most memory that this process ever held."""
+    return _own_memory("VmHWM")
+
+
+def resident_mb() -> float:
+    """Return the memory that this process holds."""
+    return _own_memory("VmRSS")
+
+
+def _own_memory(name: str) -> float:
+    for line in _lines("/proc/self/status"):
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024 / MEBIBYTE
+    raise UsageError(f"/proc/self/status does not say {name}: the benchmarks need Linux")
+
+
+def _lines(path: str) -> Iterable[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+
+
+def fastest(runs: Sequence[Numbers]) -> Numbers:
+    """Take the run with the fewest seconds; tell the median of the seconds beside it."""
+    best = min(runs, key=lambda run: float(run["seconds"]))
+    return dict(best) | {"seconds_median": statistics.median(run["seconds"] for run in runs)}
+
+
+def _print_table(benchmark: Benchmark, rows: Sequence[Numbers]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("row", title=benchmark.name, title_justify="left")
+    for column in benchmark.columns:
+        table.add_column(column, justify="right")
+    for row in rows:
+        cells = (_shown(row.get(name), spec) for name, spec in benchmark.columns.items())
+        table.add_row(row["name"], *cells)
+    console = Console()
+    if not console.is_terminal:  # a file is as wide as it need be
+        console = Console(width=WIDTH_OF_A_FILE)
+    console.print(table)
+
+
+def _shown(value: Any, spec: str) -> str:
+    return "-" if value is None else format(value, spec)

@@ -1,0 +1,101 @@
+"""Rows of their own processes, what is left out, the table and the JSON file."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+TOY = Path(__file__).with_name("toy_benchmark.py")
+
+
+def toy(directory, *arguments):
+    return subprocess.run(
+        [sys.executable, TOY, *arguments, "--json", directory / "out.json"],
+        env={**os.environ, "PYTHONPATH": str(BENCHMARKS)},
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("toy")
+    done = toy(directory, "--repeat", "2")
+    return done, json.loads((directory / "out.json").read_text())
+
+
+def test_rows_that_cannot_be_measured_are_left_out_by_name(whole):
+    done, report = whole
+    assert report["benchmark"] == "toy"
+    assert [row["name"] for row in report["rows"]] == ["quick", "stock"]
+    absent, failing = report["left_out"]
+    assert absent == {"name": "absent", "why": "no_such_module is not installed"}
+    assert failing["name"] == "failing"
+    assert "absent: left out: no_such_module is not installed" in done.stderr
+    assert "the row's own complaint" in done.stderr
+
+
+def test_a_row_that_fails_fails_the_benchmark(whole, tmp_path):
+    assert whole[0].returncode == 10
+    assert toy(tmp_path, "--rows", "absent,stock").returncode == 0
+
+
+def test_the_fastest_run_counts_and_the_median_stands_beside_it(whole):
+    quick, stock = whole[1]["rows"]
+    assert (quick["seconds"], quick["seconds_median"], len(quick["runs"])) == (2.0, 2.5, 2)
+    assert (stock["seconds"], len(stock["runs"])) == (3.0, 1)
+
+
+def test_every_run_has_a_process_and_a_cold_cache_of_its_own(whole):
+    runs = [run for row in whole[1]["rows"] for run in row["runs"]]
+    assert len({run["process"] for run in runs}) == len({run["cache"] for run in runs}) == 3
+    assert all(run["peak_memory_mb"] > 5 for run in runs)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="oneDNN's limit is x86's")
+def test_only_the_stock_row_leaves_onednn_alone(whole):
+    quick, stock = whole[1]["rows"]
+    assert (quick["oneDNN"], stock["oneDNN"]) == ("AVX2", None)
+
+
+def test_all_rows_begin_from_the_same_preparation(whole):
+    assert {row["start"] for row in whole[1]["rows"]} == {"ready"}
+
+
+def test_rows_are_finished_together_and_facts_stand_beside_them(whole):
+    _, report = whole
+    assert [row["place"] for row in report["rows"]] == [0, 1]
+    assert report["together"] == 2
+    assert report["cores"] >= 1
+    assert report["versions"]["python"] == platform.python_version()
+    assert report["options"]["seeds"] == [0, 1, 2]
+
+
+def test_the_table_alone_goes_to_standard_output(whole):
+    done, _ = whole
+    lines = done.stdout.splitlines()
+    assert lines[0].strip() == "toy"
+    assert any("quick" in line and "2.0" in line for line in lines)
+    assert "what a library prints" not in done.stdout
+
+
+def test_an_unknown_row_is_refused_with_the_nearest(tmp_path):
+    done = toy(tmp_path, "--rows", "qick")
+    assert done.returncode == 2
+    assert "'qick' (did you mean 'quick'?)" in done.stderr
+    assert not (tmp_path / "out.json").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--repeat", "0"), ("--images", "-1"), ("--seeds", "a,b"), ("--seeds", "")]
+)
+def test_numbers_out_of_range_are_refused(tmp_path, arguments):
+    assert toy(tmp_path, *arguments).returncode == 2
