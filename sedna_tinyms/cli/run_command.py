@@ -6,16 +6,21 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from sedna_tinyms.cli.validate_command import summary
 from sedna_tinyms.errors import WorkerError
+from sedna_tinyms.jobs.events import Event
 from sedna_tinyms.jobs.manifest.findings import Severity
 from sedna_tinyms.jobs.manifest.loading import load_job
+from sedna_tinyms.jobs.manifest.spec import Job
 from sedna_tinyms.jobs.progress import show_progress
+from sedna_tinyms.jobs.rehearsal import Rehearsal, rehearse
 from sedna_tinyms.jobs.rounds import BASE_RULES
 from sedna_tinyms.jobs.runner import JobRunner
 
@@ -42,6 +47,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--rounds", metavar="N", type=int, help="stop after N rounds, whatever became of them"
     )
     parser.add_argument("--json", action="store_true", help="print the report at the end")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check everything and say what would be done; start and write nothing",
+    )
     parser.add_argument(
         "--base",
         choices=BASE_RULES,
@@ -79,18 +89,10 @@ def run(arguments: argparse.Namespace) -> int:
     for finding in job.findings:
         if finding.severity is Severity.WARNING:
             print(finding.describe(job.source), file=sys.stderr)
+    if arguments.dry_run:
+        return _dry_run(job, arguments)
     with show_progress(sys.stderr) as show:
-        runner = JobRunner(
-            job,
-            arguments.root,
-            rounds=arguments.rounds,
-            base=arguments.base,
-            port=arguments.port,
-            poll_seconds=arguments.poll,
-            worker_limit_seconds=arguments.worker_limit,
-            deploy_limit_seconds=arguments.deploy_limit,
-            on_event=show,
-        )
+        runner = _runner(job, arguments, show)
         with _stopped_by_signals(runner) as received:
             report = runner.run()
     if arguments.json:
@@ -99,6 +101,43 @@ def run(arguments: argparse.Namespace) -> int:
         return 128 + received[0]
     failed = [record.round for record in report.records if record.outcome == "failed"]
     return WorkerError.exit_code if failed else 0
+
+
+def _runner(
+    job: Job, arguments: argparse.Namespace, on_event: Callable[[Event], object] = lambda _: None
+) -> JobRunner:
+    return JobRunner(
+        job,
+        arguments.root,
+        rounds=arguments.rounds,
+        base=arguments.base,
+        port=arguments.port,
+        poll_seconds=arguments.poll,
+        worker_limit_seconds=arguments.worker_limit,
+        deploy_limit_seconds=arguments.deploy_limit,
+        on_event=on_event,
+    )
+
+
+def _dry_run(job: Job, arguments: argparse.Namespace) -> int:
+    _runner(job, arguments)  # refuses settings that are out of range
+    would = rehearse(job, arguments.root, base=arguments.base, port=arguments.port)
+    if arguments.json:
+        print(json.dumps(asdict(would), indent=2))
+    else:
+        print("\n".join([*summary(job), *_plan(would)]))
+    return 0
+
+
+def _plan(would: Rehearsal) -> list[str]:
+    when = "at once" if would.begins else "later"
+    return [
+        f"would write to {would.output}",
+        *(f"would start {kind:9} {command}" for kind, command in would.commands.items()),
+        f"{would.new} new samples; {would.waiting} would wait for training: round {would.round} "
+        f"would begin {when} ({would.reason}), from {would.base_model}",
+        "dry run: nothing was started, and nothing was written",
+    ]
 
 
 @contextmanager
