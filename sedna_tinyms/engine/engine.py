@@ -13,10 +13,7 @@ from numpy.typing import NDArray
 from sedna_tinyms.engine.choice import Choice
 from sedna_tinyms.errors import ConfigurationError
 
-__all__ = ["MOST_AT_ONCE", "Engine"]
-
-MOST_AT_ONCE = 16
-"""Samples computed together. More are not faster, but their activations take memory."""
+__all__ = ["Engine"]
 
 
 class Engine(ABC):
@@ -41,6 +38,9 @@ class Engine(ABC):
     """
 
     name: str
+    samples_at_once = 4
+    """Computed together. MobileNetV2 at 224 pixels takes a quarter longer a sample with 16,
+    whose activations no longer fit into the processor's cache, and 150 MB more."""
 
     def __init__(
         self,
@@ -82,21 +82,19 @@ class Engine(ABC):
             closed.
         """
         self._check(inputs)
+        inputs = np.ascontiguousarray(inputs)
         parts = [
-            self._compute(inputs[start : start + MOST_AT_ONCE])
-            for start in range(0, len(inputs), MOST_AT_ONCE)
+            self._compute(inputs[start : start + self.samples_at_once])
+            for start in range(0, len(inputs), self.samples_at_once)
         ]
-        arrays = (
-            parts[0] if len(parts) == 1 else [np.concatenate(p) for p in zip(*parts, strict=True)]
-        )
         return {
-            name: np.asarray(array, np.float32)
-            for name, array in zip(self.output_names, arrays, strict=True)
+            name: np.concatenate(arrays).astype(np.float32, copy=False)
+            for name, *arrays in zip(self.output_names, *parts, strict=True)
         }
 
     @abstractmethod
     def _compute(self, inputs: NDArray[Any]) -> list[NDArray[Any]]:
-        """Return the outputs of at most `MOST_AT_ONCE` checked samples, in the model's order."""
+        """Return the outputs of at most `samples_at_once` checked samples, in the model's order."""
 
     def close(self) -> None:
         """Give the model's memory back; the engine cannot run any more."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from sedna_tinyms.engine.choice import Choice
@@ -36,6 +35,9 @@ class OnnxRuntimeEngine(Engine):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = choice.threads
         options.inter_op_num_threads = 1
+        options.enable_mem_pattern = False  # it plans one block for each batch size, and keeps it
+        # Threads wait busily for each other within a run; between runs the cores are others'.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         options.log_severity_level = 3  # errors; they are raised too
         try:
             self._session = onnxruntime.InferenceSession(
@@ -48,7 +50,7 @@ class OnnxRuntimeEngine(Engine):
 
     def _compute(self, inputs: NDArray[Any]) -> list[NDArray[Any]]:
         outputs: list[NDArray[Any]] = self._session.run(
-            list(self.output_names), {self._input: np.ascontiguousarray(inputs)}
+            list(self.output_names), {self._input: inputs}
         )
         return outputs
 

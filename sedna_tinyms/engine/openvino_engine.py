@@ -52,11 +52,11 @@ class OpenVinoEngine(Engine):
             try:
                 network = core.read_model(io.BytesIO(model.content))
                 self._request = core.compile_model(network, "CPU", options).create_infer_request()
+                # oneDNN looks at the limit when its first operator is made: now, not later.
+                self._request.infer([np.zeros((1, *shape), dtype)], share_inputs=True)
             except RuntimeError as error:
                 reason = str(error).strip().splitlines()[-1]
                 raise ModelFileError(f"OpenVINO cannot load {model.source}: {reason}") from error
-            # oneDNN looks at the limit when its first operator is made: now, not later.
-            self._request.infer([np.zeros((1, *shape), dtype)])
         self._running = threading.Lock()
 
     def _compute(self, inputs: NDArray[Any]) -> list[NDArray[Any]]:
