@@ -1,12 +1,46 @@
-"""Ready-made estimators for Sedna's jobs: MobileNetV2 on the TinyMS core and on MindSpore.
+"""Ready-made estimators for Sedna's jobs: MobileNetV2 on the TinyMS core, on MindSpore, as ONNX.
 
 >>> from estimators import TinyMSMobileNetV2
 >>> estimator = TinyMSMobileNetV2(class_names=["croissant", "dog"], input_size=96, width=0.35)
+
+Each is imported when it is asked for, because only those that train need MindSpore.
 """
 
-from estimators.mobilenetv2_mindspore import MindSporeMobileNetV2
-from estimators.mobilenetv2_tinyms import TinyMSMobileNetV2
-from estimators.prediction import Prediction
-from estimators.samples import line_parser
+from __future__ import annotations
 
-__all__ = ["MindSporeMobileNetV2", "Prediction", "TinyMSMobileNetV2", "line_parser"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from sedna_tinyms.errors import extra
+
+if TYPE_CHECKING:
+    from estimators.mobilenetv2_mindspore import MindSporeMobileNetV2
+    from estimators.mobilenetv2_tinyms import TinyMSMobileNetV2
+    from estimators.onnx_classifier import OnnxClassifier
+    from estimators.prediction import Prediction
+    from estimators.samples import line_parser
+
+__all__ = [
+    "MindSporeMobileNetV2",
+    "OnnxClassifier",
+    "Prediction",
+    "TinyMSMobileNetV2",
+    "line_parser",
+]
+
+HOMES = {
+    "MindSporeMobileNetV2": "mobilenetv2_mindspore",
+    "OnnxClassifier": "onnx_classifier",
+    "Prediction": "prediction",
+    "TinyMSMobileNetV2": "mobilenetv2_tinyms",
+    "line_parser": "samples",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with extra("mindspore", name):
+        value = getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -6,15 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from estimators.settings import Settings
 from sedna_tinyms.errors import ForeignModelError, ModelFileError
-from sedna_tinyms.tinyms.model import MobileNetV2, Weights
-from sedna_tinyms.tinyms.vision.transforms import IMAGENET_MEAN, IMAGENET_STD
+from sedna_tinyms.pictures import IMAGENET_MEAN, IMAGENET_STD
+
+if TYPE_CHECKING:
+    from estimators.settings import Settings
+    from sedna_tinyms.tinyms.model import MobileNetV2, Weights
 
 __all__ = ["ModelCard"]
 
@@ -71,18 +73,37 @@ class ModelCard:
             head = weights.arrays.get(HEAD_WEIGHT)
             numbers = [str(number) for number in range(0 if head is None else len(head))]
             return cls.from_settings(settings, settings.class_names or numbers)
-        for field in fields(cls):
-            wanted, found = getattr(settings, field.name), getattr(card, field.name)
-            if wanted is not None and _plain(wanted) != found:
-                raise ForeignModelError(
-                    f"the model file {path} has {field.name} {_shown(found)}, this estimator is "
-                    f"set to {_shown(_plain(wanted))}: set the same {field.name}, none at all, or "
-                    "name another model"
-                )
+        card.require({field.name: getattr(settings, field.name) for field in fields(cls)}, path)
         return card
+
+    def require(self, wanted: Mapping[str, Any], path: Path) -> None:
+        """Make sure that the model in a file is the one that an estimator is set to.
+
+        Parameters
+        ----------
+        wanted : mapping
+            Values by attribute; None where any will do.
+        path : Path
+            The file, for the message.
+
+        Raises
+        ------
+        ForeignModelError
+            If one differs; the message names both.
+        """
+        for name, value in wanted.items():
+            found = getattr(self, name)
+            if value is not None and _plain(value) != found:
+                raise ForeignModelError(
+                    f"the model file {path} has {name} {_shown(found)}, this estimator is set to "
+                    f"{_shown(_plain(value))}: set the same {name}, none at all, or name another "
+                    "model"
+                )
 
     def build(self, seed: int) -> MobileNetV2:
         """Return a network of this description, with random weights, for prediction."""
+        from sedna_tinyms.tinyms.model import MobileNetV2  # the rest does without MindSpore
+
         state = np.random.get_state()  # the network draws its weights from the global generator
         np.random.seed(seed % 2**32)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["Prediction"]
 
@@ -23,19 +23,31 @@ class Prediction(list[float]):
         A network's output.
     class_names : sequence of str
         Names in the same order.
+    embedding : array of float, optional
+        The features that the logits were computed from.
 
     Attributes
     ----------
     class_names : tuple of str
         As given.
+    logits : ndarray of float32
+        As given.
+    embedding : ndarray of float32 or None
+        As given.
     """
 
-    def __init__(self, logits: ArrayLike, class_names: Sequence[str]) -> None:
+    def __init__(
+        self, logits: ArrayLike, class_names: Sequence[str], embedding: ArrayLike | None = None
+    ) -> None:
         row = np.asarray(logits, np.float64)
         exponentials = np.exp(row - row.max())
         probabilities = np.maximum(exponentials / exponentials.sum(), SMALLEST)
         super().__init__((probabilities / probabilities.sum()).tolist())
         self.class_names = tuple(class_names)
+        self.logits: NDArray[np.float32] = np.asarray(logits, np.float32)
+        self.embedding: NDArray[np.float32] | None = (
+            None if embedding is None else np.asarray(embedding, np.float32)
+        )
 
     @property
     def probabilities(self) -> list[float]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sedna_tinyms.errors import DatasetError, Problems, did_you_mean
 from sedna_tinyms.pictures import IMAGE_SUFFIXES, Picture, load_pixels, read_image_folder
 
-__all__ = ["Samples", "line_parser", "load_pixels", "read_samples"]
+__all__ = ["Samples", "as_pictures", "line_parser", "load_pixels", "read_samples"]
 
 
 class Samples(NamedTuple):
@@ -111,6 +111,18 @@ def read_samples(data: Any, class_names: Sequence[str] | None) -> Samples:
         DatasetError, f"{len(problems.lines)} of {len(pictures)} samples are unusable"
     )
     return Samples(pictures, labels, names)
+
+
+def as_pictures(data: Any) -> tuple[list[Picture], bool]:
+    """Return what is to be predicted as a list, and whether it was more than a single picture.
+
+    Parameters
+    ----------
+    data : picture, or list, tuple or 4-D array of pictures
+        A picture is a path, a PIL image or an array (H, W[, C]).
+    """
+    several = isinstance(data, list | tuple) or (isinstance(data, np.ndarray) and data.ndim == 4)
+    return (list(data) if several else [data]), several
 
 
 def _columns(data: Any) -> tuple[list[Picture], list[Any]]:

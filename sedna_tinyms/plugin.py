@@ -1,9 +1,9 @@
-"""Puts the TINYMS backend into KubeEdge Sedna, without editing Sedna.
+"""Puts the TINYMS and ONNX backends into KubeEdge Sedna, without editing Sedna.
 
 Sedna has no registry of backends: `sedna.backend.set_backend` chooses one by ``BACKEND_TYPE``, and
 several of its modules copy that function by name when they are imported. `register` therefore
 
-- hooks the import of `sedna.backend`, so that its `set_backend` knows TINYMS from the start, also
+- hooks the import of `sedna.backend`, so that its `set_backend` knows both from the start, also
   after `importlib.reload`;
 - replaces the copies in modules that were imported earlier;
 - serves the module `sedna.backend.tinyms`, which Sedna's own TinyMS proposal names.
@@ -39,7 +39,10 @@ __all__ = [
     "unregister",
 ]
 
-BACKENDS = {"TINYMS": "sedna_tinyms.backend:TinyMSBackend"}
+BACKENDS = {
+    "TINYMS": "sedna_tinyms.backend:TinyMSBackend",
+    "ONNX": "sedna_tinyms.backend:ONNXBackend",
+}
 """Backend types that are ours in KubeEdge's library, and where the class is found."""
 
 VIRTUAL_MODULE = "sedna.backend.tinyms"
@@ -51,12 +54,12 @@ PARTS = frozenset(
 
 
 def register() -> None:
-    """Make ``BACKEND_TYPE=TINYMS`` (in any case) resolve to `TinyMSBackend`; once is enough."""
+    """Make ``BACKEND_TYPE`` (in any case) resolve to one of `BACKENDS`; once is enough."""
     if not is_registered():
         sys.meta_path.insert(0, _FINDER)
     for module, function in _bound_names():
         if function.__module__ == "sedna.backend" and not _is_ours(function):
-            module.set_backend = _knowing_tinyms(function)  # type: ignore[attr-defined]
+            module.set_backend = _knowing_ours(function)  # type: ignore[attr-defined]
 
 
 def unregister() -> None:
@@ -208,7 +211,7 @@ def _specs_of_others(
             yield spec
 
 
-def _knowing_tinyms(upstream: Callable[..., Any]) -> Callable[..., Any]:
+def _knowing_ours(upstream: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap Sedna's `set_backend`; anything that is not ours goes through untouched."""
 
     @functools.wraps(upstream)

@@ -1,6 +1,33 @@
-"""What Sedna calls: an estimator behind `MSBackend` or `TinyMSBackend`."""
+"""What Sedna calls: an estimator behind `TinyMSBackend`, `MSBackend` or `ONNXBackend`.
 
-from sedna_tinyms.backend.mindspore_backend import MSBackend
-from sedna_tinyms.backend.tinyms_backend import TinyMSBackend
+Each is imported when it is asked for, because only the first two need MindSpore.
+"""
 
-__all__ = ["MSBackend", "TinyMSBackend"]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from sedna_tinyms.errors import extra
+
+if TYPE_CHECKING:
+    from sedna_tinyms.backend.mindspore_backend import MSBackend
+    from sedna_tinyms.backend.onnx_backend import ONNXBackend
+    from sedna_tinyms.backend.tinyms_backend import TinyMSBackend
+
+__all__ = ["MSBackend", "ONNXBackend", "TinyMSBackend"]
+
+HOMES = {
+    "MSBackend": "mindspore_backend",
+    "ONNXBackend": "onnx_backend",
+    "TinyMSBackend": "tinyms_backend",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with extra("mindspore", name):
+        value = getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -5,17 +5,12 @@ from __future__ import annotations
 import copy
 import inspect
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
-import mindspore
-from mindspore import Tensor, nn, ops
-
-from sedna_tinyms.backend.adapters import NetworkEstimator
 from sedna_tinyms.errors import ConfigurationError
 
-__all__ = ["Blueprint", "networks_of", "unchanged_on_error"]
+__all__ = ["Blueprint"]
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +23,10 @@ class Blueprint:
     Parameters
     ----------
     estimator : class, callable or object
-        A class or factory is called without arguments; an instance is deep-copied; a MindSpore
-        `Cell` or `Model`, given or made, gets the face of an estimator.
+        A class or factory is called without arguments; an instance is deep-copied; a bare
+        network, given or made, gets the face of an estimator.
+    face : callable
+        From a bare network of the backend's framework to an estimator; from anything else to None.
 
     Attributes
     ----------
@@ -42,14 +39,15 @@ class Blueprint:
         If it is none of these, or a class or factory needs arguments.
     """
 
-    def __init__(self, estimator: Any) -> None:
+    def __init__(self, estimator: Any, face: Callable[[Any], Any | None]) -> None:
         self._make: Callable[[], Any] | None
-        if _is_network(estimator) or _has_face(estimator):
-            self.first = _with_face(estimator)
-            self._make = _copier(self.first)
+        instance = _as_estimator(estimator, face)
+        if instance is not None:
+            self.first = instance
+            self._make = _copier(instance)
         elif callable(estimator):
             _require_no_arguments(estimator)
-            self._make = lambda: _with_face(estimator())
+            self._make = lambda: _made(estimator, face)
             self.first = self._make()
         else:
             raise ConfigurationError(_not_an_estimator(estimator))
@@ -66,57 +64,25 @@ class Blueprint:
         return self._make()
 
 
-def networks_of(estimator: Any) -> list[nn.Cell]:
-    """List the MindSpore networks that an estimator holds in its attributes."""
-    found: list[nn.Cell] = []
-    for value in getattr(estimator, "__dict__", {}).values():
-        network = value.predict_network if isinstance(value, mindspore.Model) else value
-        if isinstance(network, nn.Cell) and not any(network is other for other in found):
-            found.append(network)
+def _as_estimator(candidate: Any, face: Callable[[Any], Any | None]) -> Any | None:
+    found = face(candidate)
+    if found is None and not inspect.isclass(candidate):
+        found = candidate if any(hasattr(candidate, name) for name in FACE) else None
     return found
 
 
-@contextmanager
-def unchanged_on_error(estimator: Any) -> Iterator[None]:
-    """Give an estimator its attributes and weights back if the block fails."""
-    attributes = getattr(estimator, "__dict__", {})
-    before = dict(attributes)
-    weights = [
-        (parameter, parameter.asnumpy().copy())
-        for network in networks_of(estimator)
-        for parameter in network.get_parameters()
-    ]
-    try:
-        yield
-    except BaseException:
-        attributes.clear()
-        attributes.update(before)
-        for parameter, value in weights:
-            # Not set_data: an optimizer that has taken a step would not notice.
-            ops.assign(parameter, Tensor(value))
-        raise
-
-
-def _is_network(candidate: Any) -> bool:
-    return isinstance(candidate, nn.Cell | mindspore.Model)
-
-
-def _has_face(candidate: Any) -> bool:
-    return not inspect.isclass(candidate) and any(hasattr(candidate, name) for name in FACE)
-
-
-def _with_face(candidate: Any) -> Any:
-    if _is_network(candidate):
-        return NetworkEstimator(candidate)
-    if _has_face(candidate):
-        return candidate
-    raise ConfigurationError(_not_an_estimator(candidate))
+def _made(factory: Callable[[], Any], face: Callable[[Any], Any | None]) -> Any:
+    candidate = factory()
+    estimator = _as_estimator(candidate, face)
+    if estimator is None:
+        raise ConfigurationError(_not_an_estimator(candidate))
+    return estimator
 
 
 def _not_an_estimator(candidate: Any) -> str:
     return (
-        f"{candidate!r:.80} is no estimator: give a class or a factory, an instance with "
-        f"{', '.join(FACE)}, save and load, a mindspore.nn.Cell or a Model"
+        f"{candidate!r:.80} is no estimator: give a class or a factory, or an instance with "
+        f"{', '.join(FACE)}, save and load (to the MindSpore backends, a Cell or a Model too)"
     )
 
 

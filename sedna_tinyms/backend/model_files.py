@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -15,7 +15,6 @@ from sedna_tinyms.errors import MissingExtraError, ModelFileError, StorageError
 
 __all__ = ["exists", "find_model", "local_path", "named_model", "publish"]
 
-SUFFIXES = (".ckpt", ".npz", ".safetensors")
 MEMORY = ".memory.npz"
 SIBLINGS = (".onnx", MEMORY)
 """What belongs to a model file of the same stem, and must not outlive it."""
@@ -38,8 +37,10 @@ def exists(url: str) -> bool:
 
 
 @contextmanager
-def named_model(url: str, name: str, *, with_memory: bool = False) -> Iterator[Path]:
-    """Yield the model at `url` as a local file whose name ends as MindSpore wants it.
+def named_model(
+    url: str, name: str, suffixes: Sequence[str], *, with_memory: bool = False
+) -> Iterator[Path]:
+    """Yield the model at `url` as a local file whose name tells its format.
 
     Parameters
     ----------
@@ -47,6 +48,8 @@ def named_model(url: str, name: str, *, with_memory: bool = False) -> Iterator[P
         A file; a directory that holds `name`, or just one model; or a remote file.
     name : str
         The model's name, used where `url` is a directory.
+    suffixes : sequence of str
+        What a model's name may end in. A file of another name gets the first of them.
     with_memory : bool
         Whether the replay memory of a model that is not used in place comes along.
 
@@ -57,17 +60,17 @@ def named_model(url: str, name: str, *, with_memory: bool = False) -> Iterator[P
     """
     with TemporaryDirectory(prefix="sedna-tinyms-") as scratch:
         if is_remote(url):
-            path = Path(scratch, PurePosixPath(urlsplit(url).path).name or "model.ckpt")
+            path = Path(scratch, PurePosixPath(urlsplit(url).path).name or name)
             _fetch(url, path)
             if with_memory and exists(memory := _memory_of(url)):
                 _fetch(memory, Path(_memory_of(str(path))))
         else:
-            path = find_model(local_path(url), name)
+            path = find_model(local_path(url), name, suffixes)
         if path.stat().st_size == 0:
             raise ModelFileError(f"the model file {url} is empty (0 bytes)")
-        if path.suffix not in SUFFIXES:
+        if path.suffix not in suffixes:
             # Sedna's hot update hands over names such as "model.2026-11-20 10:07:17.8".
-            named = Path(scratch, "model.ckpt")
+            named = Path(scratch, f"model{suffixes[0]}")
             shutil.copyfile(path, named)
             if with_memory and exists(memory := _memory_of(str(path))):
                 shutil.copyfile(memory, _memory_of(str(named)))
@@ -84,8 +87,8 @@ def _memory_of(model: str) -> str:
     return model.removesuffix(".ckpt") + MEMORY
 
 
-def find_model(path: Path, name: str) -> Path:
-    """Return the model file that `path` means.
+def find_model(path: Path, name: str, suffixes: Sequence[str]) -> Path:
+    """Return the model file that `path` means, which in a directory ends in one of `suffixes`.
 
     Raises
     ------
@@ -101,7 +104,7 @@ def find_model(path: Path, name: str) -> Path:
     models = sorted(
         entry
         for entry in path.iterdir()
-        if entry.suffix in SUFFIXES and not entry.name.endswith(MEMORY) and entry.is_file()
+        if entry.suffix in suffixes and not entry.name.endswith(MEMORY) and entry.is_file()
     )
     if len(models) == 1:
         return models[0]
@@ -111,12 +114,14 @@ def find_model(path: Path, name: str) -> Path:
             f"({', '.join(model.name for model in models)}) and none is called {name}: "
             "name the file"
         )
-    if path.suffix in SUFFIXES:
+    if path.suffix in suffixes:
         raise ModelFileError(
             f"{path} is a directory where a model file should be; KubeEdge's IncrementalLearning "
             "makes one when it starts before the model is there: remove it and put the file there"
         )
-    raise ModelFileError(f"the directory {path} holds no model (no {name}, no other *.ckpt)")
+    raise ModelFileError(
+        f"the directory {path} holds no model (no {name}, no other *{suffixes[0]})"
+    )
 
 
 def publish(directory: Path, model: str, target: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from mindspore import Parameter
 from numpy.typing import NDArray
 
-from sedna_tinyms.backend.blueprint import networks_of
+from sedna_tinyms.backend.networks import networks_of
 from sedna_tinyms.errors import ConfigurationError, ForeignModelError, Problems
 from sedna_tinyms.tinyms.model import Weights, read_weights
 from sedna_tinyms.tinyms.model.naming import tinyms_names
