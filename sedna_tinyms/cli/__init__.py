@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from sedna_tinyms import __version__
-from sedna_tinyms.errors import SednaTinyMSError
+from sedna_tinyms.errors import SednaTinyMSError, UsageError
 
 __all__ = ["main"]
 
@@ -25,6 +25,8 @@ COMMANDS = {
     "bench": "run a benchmark that comes with the source",
     "doctor": "find out what is wrong with this installation or machine",
 }
+
+EXIT_CODE_PAGE = "docs/exit-codes/{}.md"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,6 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(command.run(parser.parse_args(arguments[1:])))
     except SednaTinyMSError as error:
         print(f"sedna-tinyms {name}: {error}", file=sys.stderr)
+        if error.exit_code > UsageError.exit_code:
+            page = EXIT_CODE_PAGE.format(error.exit_code)
+            print(f"(exit code {error.exit_code}: {page})", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130

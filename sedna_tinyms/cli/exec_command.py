@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from sedna_tinyms import onednn, plugin, sedna
-from sedna_tinyms.errors import UsageError
+from sedna_tinyms.errors import SednaTinyMSError, UsageError
 
 __all__ = ["configure", "run"]
 
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     except Exception as error:
         trace = _from_script(error, arguments.script)
         sys.excepthook(type(error), error.with_traceback(trace), trace)
-        return 1
+        return error.exit_code if isinstance(error, SednaTinyMSError) else 1
     return 0
 
 
