@@ -6,10 +6,11 @@ several of its modules copy that function by name when they are imported. `regis
 - hooks the import of `sedna.backend`, so that its `set_backend` knows both from the start, also
   after `importlib.reload`;
 - replaces the copies in modules that were imported earlier;
-- serves the module `sedna.backend.tinyms`, which Sedna's own TinyMS proposal names.
+- serves the module `sedna.backend.tinyms`, which Sedna's own TinyMS proposal names;
+- puts the hard-example filters of `sedna_tinyms.learning.mining` beside Sedna's own.
 
 ``import sedna_tinyms`` registers. Nothing of Sedna or MindSpore is imported before it is needed,
-and `unregister` takes everything back. Every other backend type, ``MINDSPORE`` included, is left
+and `unregister` takes it back. Every other backend type, ``MINDSPORE`` included, is left
 to Sedna: where KubeEdge's library is installed, its users get what they always got.
 """
 
@@ -51,6 +52,8 @@ PARTS = frozenset(
     for part in ("algorithms", "backend", "common", "core", "datasources", "service")
 )
 """What KubeEdge's library has directly below `sedna`."""
+PATCHED = frozenset({"sedna.algorithms", "sedna.backend"})
+"""Those that are patched when they are imported: with filters, and with backends."""
 
 
 def register() -> None:
@@ -60,10 +63,13 @@ def register() -> None:
     for module, function in _bound_names():
         if function.__module__ == "sedna.backend" and not _is_ours(function):
             module.set_backend = _knowing_ours(function)  # type: ignore[attr-defined]
+    if "sedna.algorithms" in sys.modules:
+        factory = importlib.import_module("sedna.common.class_factory").ClassFactory
+        _load("sedna_tinyms.learning.mining:register")(factory)
 
 
 def unregister() -> None:
-    """Take back all that `register` did."""
+    """Take back all that `register` did, but for the names of our hard-example filters."""
     if is_registered():
         sys.meta_path.remove(_FINDER)
     for module, function in _bound_names():
@@ -169,7 +175,7 @@ class _Finder:
         spec = next(_specs_of_others(name, path, target), None)
         if spec is None:
             raise _wrong_library(path[0] if path else "an unknown place")
-        if name == "sedna.backend" and spec.loader is not None:
+        if name in PATCHED and spec.loader is not None:
             spec.loader = _PatchingLoader(spec.loader)  # type: ignore[assignment]
         return spec
 
@@ -183,7 +189,7 @@ class _Finder:
 
 
 class _PatchingLoader:
-    """Stands in for the real loader of `sedna.backend` while that module is executed."""
+    """Stands in for the real loader of a module of `PATCHED` while that module is executed."""
 
     def __init__(self, loader: Any) -> None:
         self._loader = loader

@@ -36,6 +36,13 @@ HARD_EXAMPLE_FILTERS: dict[str, tuple[str, ...]] = {
 }
 """Sedna's filters with their parameters."""
 
+OWN_FILTERS: dict[str, tuple[str, ...]] = {
+    "Margin": ("threshold",),
+    "Energy": ("share", "temperature", "window"),
+    "Novelty": ("share", "neighbours", "window"),
+}
+"""Those of `sedna_tinyms.learning.mining`."""
+
 
 def check_job(
     job: YamlNode,
@@ -251,16 +258,23 @@ def _check_hard_example_mining(job: YamlNode, findings: Findings) -> None:
     name = text_at(node, "name")
     if node is None or name is None:
         return
-    known = HARD_EXAMPLE_FILTERS.get(name)
+    filters = HARD_EXAMPLE_FILTERS | OWN_FILTERS
+    known = filters.get(name)
     if known is None:
         findings.warning(
             node.mapping["name"].line,
             f"{path}.name",
-            f"{name!r} is none of Sedna's filters ({', '.join(HARD_EXAMPLE_FILTERS)})"
-            f"{did_you_mean(name, HARD_EXAMPLE_FILTERS)}: the inference script must register it "
-            "itself",
+            f"{name!r} is none of the filters {', '.join(filters)}{did_you_mean(name, filters)}: "
+            "the inference script must register it itself",
         )
         return
+    if name in OWN_FILTERS:
+        findings.note(
+            node.mapping["name"].line,
+            f"{path}.name",
+            f"{name} is a filter of sedna-tinyms: under KubeEdge's library, the inference script "
+            "must import sedna_tinyms",
+        )
     parameters = node.get("parameters")
     for index, parameter in enumerate(parameters.items if parameters is not None else []):
         where = f"{path}.parameters[{index}]"

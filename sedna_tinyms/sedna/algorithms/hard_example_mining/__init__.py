@@ -1,5 +1,6 @@
 """Filters that decide which pictures are worth a label."""
 
+from sedna_tinyms.learning.mining import register
 from sedna_tinyms.sedna.algorithms.hard_example_mining.hard_example_mining import (
     BaseFilter,
     CloudOnlyFilter,
@@ -9,6 +10,7 @@ from sedna_tinyms.sedna.algorithms.hard_example_mining.hard_example_mining impor
     RandomFilter,
     ThresholdFilter,
 )
+from sedna_tinyms.sedna.common.class_factory import ClassFactory
 
 __all__ = [
     "BaseFilter",
@@ -19,3 +21,5 @@ __all__ = [
     "RandomFilter",
     "ThresholdFilter",
 ]
+
+register(ClassFactory)
