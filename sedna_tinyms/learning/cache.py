@@ -215,7 +215,7 @@ class ActivationCache:
         """Return the space's segments, newest first; a file is opened once."""
         directory = self.directory / space
         try:
-            paths = {path for path in directory.iterdir() if path.suffix == SUFFIX}
+            paths = {path for path in directory.iterdir() if _is_segment(path)}
         except FileNotFoundError:
             paths = set()
         except OSError as error:
@@ -296,7 +296,7 @@ class ActivationCache:
 
     def _on_disk(self) -> list[_File]:
         files = []
-        for path in self.directory.glob(f"*/*{SUFFIX}"):
+        for path in filter(_is_segment, self.directory.glob("*/*")):
             with suppress(FileNotFoundError):
                 found = path.stat()
                 files.append(_File(found.st_mtime_ns, found.st_size, path))
@@ -312,6 +312,10 @@ class _File(NamedTuple):
     used: int
     size: int
     path: Path
+
+
+def _is_segment(path: Path) -> bool:
+    return path.suffix == SUFFIX and not path.name.startswith(".")
 
 
 def _kind(segment: Segment) -> tuple[np.dtype[Any], tuple[int, ...]]:
