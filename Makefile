@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test check bench-onednn bench-core test-kubeedge clean
+.PHONY: demo test check audit bench-onednn bench-core test-kubeedge clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/incremental_mobilenetv2/demo.py
@@ -16,6 +16,12 @@ check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Known vulnerabilities of what is installed, asked of the package index's advisory service.
+audit: $(VENV)/.installed
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip install --quiet pip-audit
+	$(VENV)-audit/bin/pip-audit $(addprefix --path ,$(wildcard $(VENV)/lib/python3*/site-packages))
 
 bench-onednn: $(VENV)/.installed
 	$(BIN)/python benchmarks/onednn_step.py --json onednn-step.json
@@ -37,4 +43,4 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo-run
+	rm -rf $(VENV) $(VENV)-audit demo-run
