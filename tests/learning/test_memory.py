@@ -1,10 +1,15 @@
+import multiprocessing
+import os
+import signal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sedna_tinyms.errors import ConfigurationError, ModelFileError
+from sedna_tinyms.errors import ConfigurationError, ForeignModelError, ModelFileError
 from sedna_tinyms.learning.memory import ReplayMemory
+from sedna_tinyms.learning.selection import herding_ranks
 
 ITEM = np.zeros((2, 3), np.uint8).nbytes
 
@@ -29,15 +34,19 @@ rounds = st.lists(
 
 @settings(deadline=None)
 @given(
-    st.lists(rounds, max_size=4), st.lists(st.integers(0, 60 * ITEM), min_size=1), st.integers(0, 9)
+    st.lists(rounds, max_size=4),
+    st.lists(st.integers(0, 60 * ITEM), min_size=1),
+    st.integers(0, 9),
+    st.booleans(),
 )
-def test_the_budget_holds_whatever_happens(experiences, budgets, seed):
+def test_the_budget_holds_whatever_happens(experiences, budgets, seed, chosen):
     memory = ReplayMemory(budgets[0], seed)
     offered = set()
     for number, experience in enumerate(experiences):
         domain = f"round-{number}"
         for label, count in experience:
-            memory.update(numbered(count), [label] * count, domain)
+            ranks = herding_ranks(numbered(count), [label] * count) if chosen else None
+            memory.update(numbered(count), [label] * count, domain, ranks)
             offered |= {(label, domain, i) for i in range(count)}
             assert memory.exemplars().items.nbytes == memory.nbytes <= memory.budget_bytes
     for budget in budgets:
@@ -46,6 +55,19 @@ def test_the_budget_holds_whatever_happens(experiences, budgets, seed):
         assert memory.exemplars().items.nbytes == memory.nbytes <= min(before, budget)
     assert set(kept(memory)) <= offered
     assert sum(memory.counts.values()) == len(memory) == len(kept(memory))
+
+
+@settings(deadline=None)
+@given(st.integers(0, 4000), st.integers(1, 6), st.integers(1, 6))
+def test_places_that_are_fewer_than_the_cells_leave_nothing_out(budget, classes, rounds):
+    memory = ReplayMemory(budget)
+    labels = [f"class-{number % classes}" for number in range(10 * classes)]
+    for number in range(rounds):
+        memory.update(np.zeros((len(labels), 50), np.float16), labels, f"round-{number}")
+    places = min(budget // 100, 10 * classes * rounds)
+    assert len(memory) == places
+    domains = [domain for (_, domain), count in memory.counts.items() for _ in range(count)]
+    assert len(set(domains)) == min(places, rounds)
 
 
 @pytest.mark.parametrize("budget", [0, ITEM - 1])
@@ -78,6 +100,25 @@ def test_every_sample_of_a_cell_has_the_same_chance():
     assert hits.sum() == pytest.approx(400 * 4, rel=0.05)
     assert hits.min() > 45  # 80 are expected, with a deviation of 8
     assert hits.max() < 115
+
+
+def test_the_chosen_ones_stay_and_a_smaller_budget_keeps_the_first_of_them():
+    features = np.random.default_rng(0).normal(size=(30, 8)).astype(np.float16)
+    order = np.argsort(ranks := herding_ranks(features, ["a"] * 30))
+    memory = ReplayMemory(20 * 16)
+    memory.update(features, ["a"] * 30, "d", ranks)
+    for places in (20, 7, 1):
+        memory.budget_bytes = places * 16
+        np.testing.assert_array_equal(memory.exemplars().items, features[order[:places]])
+
+
+def test_two_parts_of_a_round_are_kept_in_proportion():
+    memory = ReplayMemory(12 * ITEM)
+    for start, count in ((0, 40), (100, 20)):
+        ranks = (np.arange(count) + 0.5) / count
+        memory.update(numbered(count, start), ["a"] * count, "d", ranks)
+    numbers = sorted(number for _, _, number in kept(memory))
+    assert numbers == [*range(8), *range(100, 104)]
 
 
 def test_the_seed_decides():
@@ -118,6 +159,13 @@ def test_samples_must_be_alike():
         memory.update(np.zeros((1, 4), np.float32), ["a"], "d")
     with pytest.raises(ConfigurationError, match="2 samples but 1 labels"):
         memory.update(numbered(2), ["a"], "d")
+    with pytest.raises(ConfigurationError, match=r"2 samples, but ranks of shape \(3,\)"):
+        memory.update(numbered(2), ["a", "a"], "d", np.zeros(3))
+    with pytest.raises(ConfigurationError, match=r"from 0\.0 to 7\.0, not from 0 to 1"):
+        memory.update(numbered(2), ["a", "a"], "d", np.array([0.0, 7.0]))
+    with pytest.raises(ConfigurationError, match="a memory of block14 cannot be merged"):
+        memory.merge(ReplayMemory(100, space="block14"))
+    assert len(memory) == 2
 
 
 @pytest.mark.parametrize("budget", [-1, 1.5, True, "8"])
@@ -155,6 +203,40 @@ def test_a_smaller_budget_takes_effect_on_loading(saved):
     assert loaded.nbytes == 4 * ITEM
 
 
+def test_activations_of_other_weights_are_refused(tmp_path):
+    memory = ReplayMemory(1000, space="cut_14-float16-aaaa")
+    memory.update(np.ones((3, 4), np.float16), ["a", "b", "a"], "d")
+    memory.save(path := tmp_path / "m.memory.npz")
+    loaded = ReplayMemory.load(path, 1000, space="cut_14-float16-aaaa")
+    assert loaded.space == ReplayMemory.load(path, 1000).space == "cut_14-float16-aaaa"
+    assert loaded.exemplars().items.dtype == np.float16
+    with pytest.raises(
+        ForeignModelError, match=r"m\.memory\.npz holds cut_14.*-aaaa; cut_14.*-bbbb"
+    ):
+        ReplayMemory.load(path, 1000, space="cut_14-float16-bbbb")
+
+
+def save_and_stop_in_front_of_the_rename(path, saving):
+    def stop(handle):
+        saving.set()
+        signal.pause()
+
+    os.fsync = stop
+    ReplayMemory(100).save(path)
+
+
+def test_a_saving_that_is_killed_leaves_the_memory_of_before(saved):
+    memory, path = saved
+    spawning = multiprocessing.get_context("spawn")
+    saving = spawning.Event()
+    process = spawning.Process(target=save_and_stop_in_front_of_the_rename, args=(path, saving))
+    process.start()
+    assert saving.wait(60)
+    process.kill()
+    process.join()
+    assert kept(ReplayMemory.load(path, 9 * ITEM)) == kept(memory)
+
+
 def test_an_empty_memory_can_be_saved(tmp_path):
     memory = ReplayMemory(0)
     memory.save(tmp_path / "empty.npz")
@@ -166,49 +248,31 @@ def test_an_empty_memory_can_be_saved(tmp_path):
     assert loaded.counts == {("a", "d"): 0, ("b", "d"): 3}
 
 
-def damaged(path, kind):
-    content = path.read_bytes()
-    if kind == "missing":
-        path.unlink()
-    elif kind == "empty":
-        path.write_bytes(b"")
-    elif kind == "truncated":
-        path.write_bytes(content[: len(content) // 2])
-    elif kind == "no npz":
-        path.write_bytes(b"hello")
-    else:
-        with np.load(path) as archive:
-            arrays = dict(archive)
-        if kind == "other bytes":
-            arrays["items"] = arrays["items"] + 1
-        elif kind == "another array missing":
-            del arrays["ranks"]
-        elif kind == "version":
-            arrays["version"] = np.array(99)
-        elif kind == "pickle":
-            arrays["labels"] = arrays["labels"].astype(object)
-        elif kind == "foreign":
-            arrays = {"weights": np.zeros(3)}
-        np.savez(path, **arrays)
+def rewritten(path, **changes):
+    """Save again with other arrays, None for no such array."""
+    with np.load(path) as archive:
+        arrays = {**archive, **changes}
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "missing",
-        "empty",
-        "truncated",
-        "no npz",
-        "other bytes",
-        "another array missing",
-        "version",
-        "pickle",
-        "foreign",
-    ],
-)
+DAMAGE = {
+    "missing": lambda path: path.unlink(),
+    "empty": lambda path: path.write_bytes(b""),
+    "truncated": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "no npz": lambda path: path.write_bytes(b"hello"),
+    "other bytes": lambda path: rewritten(path, items=np.zeros((9, 2, 3), np.uint8)),
+    "an array missing": lambda path: rewritten(path, ranks=None),
+    "other space": lambda path: rewritten(path, space=np.array("elsewhere")),
+    "version": lambda path: rewritten(path, version=np.array(1)),
+    "pickle": lambda path: rewritten(path, labels=np.array([None] * 9)),
+    "foreign": lambda path: np.savez(path, weights=np.zeros(3)),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
 def test_a_broken_memory_is_refused_with_its_name(kind, saved):
     _, path = saved
-    damaged(path, kind)
+    DAMAGE[kind](path)
     with pytest.raises(ModelFileError, match=r"m\.memory\.npz"):
         ReplayMemory.load(path, 100)
 
