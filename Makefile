@@ -19,9 +19,9 @@ check: $(VENV)/.installed
 
 # Known vulnerabilities of what is installed, asked of the package index's advisory service.
 audit: $(VENV)/.installed
-	$(PYTHON) -m venv $(VENV)-audit
-	$(VENV)-audit/bin/python -m pip install --quiet pip-audit
-	$(VENV)-audit/bin/pip-audit $(addprefix --path ,$(wildcard $(VENV)/lib/python3*/site-packages))
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet pip-audit
+	$(VENV)/audit/bin/pip-audit --path $(VENV)/lib/python3*/site-packages
 
 bench-onednn: $(VENV)/.installed
 	$(BIN)/python benchmarks/onednn_step.py --json onednn-step.json
@@ -43,4 +43,4 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-audit demo-run
+	rm -rf $(VENV) demo-run
