@@ -17,11 +17,13 @@ check: $(VENV)/.installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Known vulnerabilities of what is installed, asked of the package index's advisory service.
+# Known vulnerabilities of what is installed, asked of the package index's advisory service; what it
+# knows nothing of is a failure too.
 audit: $(VENV)/.installed
 	$(PYTHON) -m venv $(VENV)/audit
 	$(VENV)/audit/bin/python -m pip install --quiet pip-audit
-	$(VENV)/audit/bin/pip-audit --path $(VENV)/lib/python3*/site-packages
+	$(BIN)/python -m pip freeze --exclude-editable > $(VENV)/audited.txt
+	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip -r $(VENV)/audited.txt
 
 bench-onednn: $(VENV)/.installed
 	$(BIN)/python benchmarks/onednn_step.py --json onednn-step.json
