@@ -116,8 +116,8 @@ class Benchmark:
         As in ``sedna-tinyms bench NAME``.
     script : str
         Its file, which calls `main`.
-    columns : mapping of str to str
-        The table's columns, and the format of their numbers.
+    columns : mapping of str to str or callable
+        The table's columns, and the format of their values.
     rows : callable
         From the options to the rows; quick, and the same in every process.
     configure : callable
@@ -130,11 +130,13 @@ class Benchmark:
         Makes one row of its runs.
     finish : callable
         Adds to all rows, in place, what they have only together; returns further facts.
+    runs : callable
+        From the options to the number of runs of a row that is not measured once.
     """
 
     name: str
     script: str
-    columns: Mapping[str, str]
+    columns: Mapping[str, str | Callable[[Any], str]]
     rows: Callable[[argparse.Namespace], Sequence[Row]]
     configure: Callable[[argparse.ArgumentParser], None] = lambda _: None
     prepare: Measure | None = None
@@ -387,5 +389,7 @@ def _print_table(benchmark: Benchmark, rows: Sequence[Numbers]) -> None:
     console.print(table)
 
 
-def _shown(value: Any, spec: str) -> str:
-    return "-" if value is None else format(value, spec)
+def _shown(value: Any, spec: str | Callable[[Any], str]) -> str:
+    if value is None:
+        return "-"
+    return format(value, spec) if isinstance(spec, str) else spec(value)
