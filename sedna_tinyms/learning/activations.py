@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,11 +11,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sedna_tinyms.errors import ConfigurationError, DatasetError, ModelFileError, Problems
+from sedna_tinyms.errors import DatasetError, ModelFileError, Problems
 from sedna_tinyms.learning.cache import ActivationCache
 from sedna_tinyms.pictures import Picture, digest, pixel_batches
 
 __all__ = ["Frozen", "activations"]
+
+logger = logging.getLogger(__name__)
 
 BATCH = 32
 """Pictures that go through the frozen part at once."""
@@ -72,8 +75,6 @@ def activations(
         With every picture that cannot be read.
     ModelFileError
         If activations are not finite: the weights are broken, or the dtype is too small for them.
-    ConfigurationError
-        If the cache has rows of another shape under the same space.
     """
     if not pictures:
         return np.empty(0, np.float32)
@@ -86,7 +87,14 @@ def activations(
         picture_of = dict(zip(digests, pictures, strict=True))
         new = [name for name, is_known in zip(place, found, strict=True) if not is_known]
         computed = _computed([picture_of[name] for name in new], new, frozen, cache, size)
-        known = _together(found, known, computed, frozen.space)
+        if found.any() and not _alike(known, computed):
+            logger.warning(
+                "the cache has %s %s for the space %s, but the frozen part gives %s %s: all is "
+                "computed again",
+                *(known.dtype, known.shape[1:], frozen.space, computed.dtype, computed.shape[1:]),
+            )
+            return activations(pictures, frozen, None, size)
+        known = _merged(found, known, computed)
     return known if len(place) == len(pictures) else known[[place[name] for name in digests]]
 
 
@@ -130,16 +138,13 @@ def _computed(
     return rows
 
 
-def _together(
-    found: NDArray[np.bool_], known: NDArray[Any], computed: NDArray[Any], space: str
-) -> NDArray[Any]:
+def _alike(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    return (one.shape[1:], one.dtype) == (other.shape[1:], other.dtype)
+
+
+def _merged(found: NDArray[np.bool_], known: NDArray[Any], computed: NDArray[Any]) -> NDArray[Any]:
     if not found.any():
         return computed
-    if (known.shape[1:], known.dtype) != (computed.shape[1:], computed.dtype):
-        raise ConfigurationError(
-            f"the space {space} has activations of {known.dtype} {known.shape[1:]}, but the frozen "
-            f"part gives {computed.dtype} {computed.shape[1:]}: its name must say what differs"
-        )
     rows = np.empty((len(found), *computed.shape[1:]), computed.dtype)
     rows[found], rows[~found] = known, computed
     return rows

@@ -258,7 +258,7 @@ class ActivationCache:
             part = slice(start, min(start + places, count))
             self._put(directory, keys[part], rows[part])
 
-    def _put(self, directory: Path, keys: NDArray[np.bytes_], rows: NDArray[Any]) -> Path:
+    def _put(self, directory: Path, keys: NDArray[np.bytes_], rows: NDArray[Any]) -> None:
         """Write one segment, after the least recently used ones have made room for it."""
         size = segment_bytes(directory.name, len(rows), rows.dtype, rows.shape[1:])
         segments = sorted(self._on_disk(), reverse=True)
@@ -267,10 +267,8 @@ class ActivationCache:
             oldest = segments.pop()
             oldest.path.unlink(missing_ok=True)
             total -= oldest.size
-        # The name says which is newer.
-        path = directory / f"{time.time_ns():020d}-{secrets.token_hex(4)}{SUFFIX}"
-        write_segment(path, directory.name, keys, rows)
-        return path
+        name = f"{time.time_ns():020d}-{secrets.token_hex(4)}{SUFFIX}"  # newer ones sort last
+        write_segment(directory / name, directory.name, keys, rows)
 
     def _merge(self, directory: Path) -> None:
         """Turn many small segments into one, so that a row is found fast among all."""
@@ -288,7 +286,8 @@ class ActivationCache:
             keys.append(segment.digests[whole])
             rows.append(values[whole])
         unique, first = np.unique(np.concatenate(keys), return_index=True)
-        self._put(directory, unique, np.concatenate(rows)[first])
+        if len(unique):
+            self._put(directory, unique, np.concatenate(rows)[first])
         for segment in merged:
             segment.path.unlink(missing_ok=True)
 

@@ -3,7 +3,7 @@
 A segment holds the activations of several pictures in one space, all of one shape and dtype::
 
     magic          8 bytes
-    length         uint32, little-endian, of the header; as all numbers below
+    lengths        2 x uint32, little-endian: of the header; of digests and row checksums
     checksum       uint32, CRC-32 of header, digests and row checksums
     header         JSON: space, dtype, shape (of one row), rows (how many)
     digests        32 bytes a row, ascending
@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 MAGIC = b"STMSACT1"
-PREFIX = struct.Struct("<8sII")
+PREFIX = struct.Struct("<8sIII")
 ALIGNMENT = 64
 DIGEST_BYTES = 32
 CHECKSUM = np.dtype("<u4")
@@ -87,16 +87,15 @@ class Segment:
             self.nbytes = os.fstat(stream.fileno()).st_size
             if self.nbytes < PREFIX.size:
                 raise BrokenSegmentError("it is cut short")
-            magic, length, checksum = PREFIX.unpack(stream.read(PREFIX.size))
-            if magic != MAGIC or length > self.nbytes:
+            magic, *lengths, checksum = PREFIX.unpack(stream.read(PREFIX.size))
+            if magic != MAGIC or sum(lengths) > self.nbytes:
                 raise BrokenSegmentError("it does not begin as a segment does")
-            header = stream.read(length)
+            header, index = map(stream.read, lengths)
+            if zlib.crc32(index, zlib.crc32(header)) != checksum:
+                raise BrokenSegmentError("its checksum is wrong")
             count, self.dtype, self.shape = _parsed(header, space)
             if self.nbytes != segment_bytes(space, count, self.dtype, self.shape):
                 raise BrokenSegmentError("its size is not that of its rows")
-            index = stream.read(count * (DIGEST_BYTES + CHECKSUM.itemsize))
-            if zlib.crc32(index, zlib.crc32(header)) != checksum:
-                raise BrokenSegmentError("its checksum is wrong")
             start = _aligned(PREFIX.size + len(header) + len(index))
             self._rows: NDArray[np.uint8] = np.memmap(
                 stream, np.uint8, "r", start, (count, _row_bytes(self.dtype, self.shape))
@@ -151,7 +150,8 @@ def write_segment(path: Path, space: str, digests: NDArray[np.bytes_], rows: NDA
     checksums = np.array([zlib.crc32(row) for row in as_bytes], CHECKSUM)
     header = _header(space, len(rows), rows.dtype, rows.shape[1:])
     index = digests[order].tobytes() + checksums.tobytes()
-    front = PREFIX.pack(MAGIC, len(header), zlib.crc32(index, zlib.crc32(header))) + header + index
+    checksum = zlib.crc32(index, zlib.crc32(header))
+    front = PREFIX.pack(MAGIC, len(header), len(index), checksum) + header + index
     with write_file(path) as temporary, temporary.open("wb") as stream:
         stream.write(front.ljust(_aligned(len(front)), b"\0"))
         stream.write(as_bytes.data)
