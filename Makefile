@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test check audit bench-onednn bench-core test-kubeedge clean
+.PHONY: demo test check audit test-kubeedge clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/incremental_mobilenetv2/demo.py
@@ -25,12 +25,13 @@ audit: $(VENV)/.installed
 	$(BIN)/python -m pip freeze --exclude-editable > $(VENV)/audited.txt
 	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip -r $(VENV)/audited.txt
 
-bench-onednn: $(VENV)/.installed
-	$(BIN)/python benchmarks/onednn_step.py --json onednn-step.json
+# A benchmark by its name, as `sedna-tinyms bench --help` tells them; those that learn pictures take
+# them from you: make bench-update DATA=pacs WEIGHTS=mobilenetv2.npz
+# PyTorch's rows need more: $(BIN)/pip install -e '.[bench]'
+bench-%: $(VENV)/.installed
+	$(BIN)/sedna-tinyms bench $* $(if $(DATA),--data "$(DATA)") $(if $(WEIGHTS),--weights "$(WEIGHTS)") --json bench-$*.json
 
-# With PyTorch beside it where that is installed: $(BIN)/pip install -e '.[bench]'
-bench-core: $(VENV)/.installed
-	$(BIN)/python benchmarks/core.py --json bench-core.json
+bench-core: bench-serving
 
 # Needs KubeEdge Sedna's own library: make test-kubeedge SEDNA_LIB=/path/to/sedna/lib
 test-kubeedge: $(VENV)/.installed

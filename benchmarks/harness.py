@@ -374,18 +374,20 @@ def fastest(runs: Sequence[Numbers]) -> Numbers:
 
 
 def _print_table(benchmark: Benchmark, rows: Sequence[Numbers]) -> None:
+    from rich.box import HEAVY_HEAD, MARKDOWN
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("row", title=benchmark.name, title_justify="left")
+    console = Console()
+    box = HEAVY_HEAD
+    if not console.is_terminal:  # a file is as wide as it need be, and a page may take it over
+        console, box = Console(width=WIDTH_OF_A_FILE), MARKDOWN
+    table = Table("row", box=box)
     for column in benchmark.columns:
         table.add_column(column, justify="right")
     for row in rows:
         cells = (_shown(row.get(name), spec) for name, spec in benchmark.columns.items())
         table.add_row(row["name"], *cells)
-    console = Console()
-    if not console.is_terminal:  # a file is as wide as it need be
-        console = Console(width=WIDTH_OF_A_FILE)
     console.print(table)
 
 

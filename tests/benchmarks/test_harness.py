@@ -79,12 +79,14 @@ def test_rows_are_finished_together_and_facts_stand_beside_them(whole):
     assert report["options"]["seeds"] == [0, 1, 2]
 
 
-def test_the_table_alone_goes_to_standard_output(whole):
+def test_the_table_alone_goes_to_standard_output_in_markdown(whole):
     done, _ = whole
-    lines = done.stdout.splitlines()
-    assert lines[0].strip() == "toy"
-    assert any("quick" in line and "2.0" in line for line in lines)
-    assert "what a library prints" not in done.stdout
+    heading, rule, quick, stock = filter(str.strip, done.stdout.splitlines())
+    cells = [[cell.strip() for cell in line.split("|")] for line in (heading, quick, stock)]
+    assert cells[0] == ["", "row", "seconds", "place", ""]
+    assert cells[1] == ["", "quick", "2.0", "0", ""]
+    assert cells[2] == ["", "stock", "3.0", "1", ""]
+    assert set(rule.strip()) == set("|-")
 
 
 def test_an_unknown_row_is_refused_with_the_nearest(tmp_path):
