@@ -50,7 +50,7 @@ def diagnose(root: Path | None = None, *, port: int = 0, quick: bool = False) ->
         *([] if quick else [check_convolutions()]),
         check_cores(),
         check_directory("temporary files", Path(tempfile.gettempdir())),
-        check_directory("cache", _cache_directory()),
+        check_directory("cache", _cache_directory(), needed=False),
     ]
     if root is not None:
         findings.append(check_directory("root", root))

@@ -57,6 +57,7 @@ def check_directory(
     purpose: str,
     directory: Path,
     *,
+    needed: bool = True,
     least_bytes: int = LEAST_BYTES,
     comfortable_bytes: int = COMFORTABLE_BYTES,
 ) -> Finding:
@@ -68,9 +69,17 @@ def check_directory(
         What the directory is for; names the check.
     directory : Path
         It need not exist: then its nearest parent that does is looked at.
+    needed : bool
+        Whether a command fails without it; if not, what is wrong with it is a warning.
     least_bytes, comfortable_bytes : int
         Less free space than the first is a problem, less than the second a warning.
     """
+
+    def wrong(message: str, mend: str) -> Finding:
+        if not needed:
+            return warning(purpose, message, mend)
+        return problem(purpose, StorageError, message, mend)
+
     existing = nearest_existing(directory)
     free_it = f"du -xh --max-depth=1 {existing} | sort -h | tail"
     try:
@@ -78,20 +87,16 @@ def check_directory(
         space = os.statvfs(existing)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        return problem(
-            purpose,
-            StorageError,
+        return wrong(
             f"cannot write to {existing}: {error.strerror}",
             free_it if full else f"chown {os.geteuid()} {existing}, or choose another directory",
         )
     free = space.f_bavail * space.f_frsize
     here = f"{directory}{'' if existing == directory else ' (to be created)'}: {_size(free)} free"
     if free < least_bytes:
-        return problem(purpose, StorageError, f"{here}, less than {_size(least_bytes)}", free_it)
+        return wrong(f"{here}, less than {_size(least_bytes)}", free_it)
     if space.f_files and space.f_favail < LEAST_FILES:
-        return problem(
-            purpose, StorageError, f"{here}, but room for {space.f_favail} files only", free_it
-        )
+        return wrong(f"{here}, but room for {space.f_favail} files only", free_it)
     if free < comfortable_bytes:
         return warning(purpose, f"{here}, less than {_size(comfortable_bytes)}", free_it)
     return ok(purpose, here)

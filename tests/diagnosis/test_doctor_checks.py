@@ -62,6 +62,11 @@ def test_a_directory_that_nobody_may_write_not_even_root(directory):
     assert "another directory" in found.mend
 
 
+def test_a_directory_that_nothing_fails_without():
+    found = check_directory("cache", Path("/proc/self"), needed=False)
+    assert (found.level, found.exit_code) == (Level.WARNING, 0)
+
+
 def test_a_directory_of_somebody_else(tmp_path):
     tmp_path.chmod(0o555)
     if os.geteuid() == 0:
