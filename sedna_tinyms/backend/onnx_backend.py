@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 from typing import Any, NoReturn
 
@@ -44,6 +45,12 @@ class ONNXBackend(EstimatorBackend):
                 kwargs.get("device_category") or ("GPU" if self.use_cuda else "NPU"),
             )
 
+    def load(self, model_url: str = "", model_name: str | None = None, **kwargs: Any) -> Any:
+        """Load a model as `EstimatorBackend.load`, and give the last one's memory back."""
+        result = super().load(model_url, model_name, **kwargs)
+        _return_free_memory()
+        return result
+
     def train(self, train_data: Any, valid_data: Any = None, **kwargs: Any) -> NoReturn:  # noqa: ARG002
         """Refuse: an ONNX model is not trained.
 
@@ -63,6 +70,14 @@ class ONNXBackend(EstimatorBackend):
             Always; the message says what to do.
         """
         _refuse("is not saved again")
+
+
+def _return_free_memory() -> None:
+    """Hand what was freed to the system: glibc would keep a third of a small process to itself."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError):  # another C library
+        return
 
 
 def _refuse(what: str) -> NoReturn:
