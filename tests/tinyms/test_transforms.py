@@ -158,7 +158,7 @@ def test_tinyms_dictionary_of_numbers_is_refused_with_what_to_use(kind):
     with pytest.raises(ConfigurationError, match=r"'configs' \(did you mean 'labels'\?\)"):
         kind(configs={"resize": 32})
     with pytest.raises(
-        ConfigurationError, match="labels is {'resize': 32}; .*`configs` is left out"
+        ConfigurationError, match=r"labels is {'resize': 32}; .*`configs` is left out"
     ):
         kind({"resize": 32})
 

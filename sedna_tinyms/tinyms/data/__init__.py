@@ -10,6 +10,8 @@ from mindspore.dataset.engine import *  # noqa: F403
 from mindspore.dataset.engine.datasets import Dataset as _Dataset
 from mindspore.mindrecord import *  # noqa: F403
 
+from sedna_tinyms.tinyms.data.cifar import read_cifar
+from sedna_tinyms.tinyms.data.cifar import with_checked_files as _with_checked_files
 from sedna_tinyms.tinyms.data.download import download_dataset
 from sedna_tinyms.tinyms.data.images import (
     generate_image_list,
@@ -32,6 +34,7 @@ __all__ = [
     "generate_image_list",
     "load_img",
     "load_resized_img",
+    "read_cifar",
     "read_image_folder",
     "read_index",
     "save_image",
@@ -46,6 +49,9 @@ globals().update(
         if isinstance(value, type) and issubclass(value, _Dataset)
     )
 )
+
+Cifar10Dataset = _with_checked_files(globals()["Cifar10Dataset"])
+Cifar100Dataset = _with_checked_files(globals()["Cifar100Dataset"])
 
 if TYPE_CHECKING:
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sedna_tinyms.errors import ModelFileError
 from sedna_tinyms.tinyms.model import load_weights
+from sedna_tinyms.tinyms.model.parameters import set_value
 from sedna_tinyms.tinyms.serving.architectures import ARCHITECTURES, Blueprint, build_network
 
 __all__ = ["Network"]
@@ -57,7 +58,7 @@ class Network:
             self._check()
         except ModelFileError:
             for parameter, array in zip(parameters, present, strict=True):
-                parameter.set_data(Tensor(array))
+                set_value(parameter, array)
             raise
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -17,7 +17,6 @@ from sedna_tinyms.tinyms.serving.refusal import Refusal
 from sedna_tinyms.tinyms.serving.repository import Repository
 from sedna_tinyms.tinyms.serving.runner import ReplacedError, Result, Runner
 from sedna_tinyms.tinyms.serving.servable import Servable
-from sedna_tinyms.tinyms.serving.tensors import finite
 
 __all__ = ["Predictor"]
 
@@ -95,7 +94,7 @@ class Predictor:
         Raises
         ------
         Refusal
-            404 or 503 if there is no such servable; 503 if it takes too long; 400 if the outputs
+            404 or 503 if there is no such servable; 503 if it takes too long; 500 if the outputs
             are no numbers; and whatever `inputs_for` raises.
         """
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -108,5 +107,6 @@ class Predictor:
                 continue
             except (TimeoutError, FutureTimeoutError):
                 raise Refusal(503, "the prediction took too long", retry_after=5) from None
-            finite(result.output, "the output for this input")
+            if not np.isfinite(result.output).all():
+                raise Refusal(500, "the network's output for this input is NaN or infinite")
             return result
