@@ -15,6 +15,9 @@ __all__ = ["Cell", "herding_ranks", "shares"]
 Cell = tuple[str, str]
 """Label and domain."""
 
+MOST_HERDED = 4096
+"""Samples of a class that are compared with one another: their likeness takes 64 MB."""
+
 
 def shares(counts: Mapping[Cell, int], places: int) -> dict[Cell, int]:
     """Share places out between cells, as evenly as their samples allow.
@@ -87,29 +90,29 @@ def herding_ranks(features: NDArray[Any], labels: Sequence[Hashable]) -> NDArray
     return ranks
 
 
-def _herded(features: NDArray[np.float64]) -> NDArray[np.int64]:
-    mean = features.mean(0)
-    chosen = np.empty(len(features), np.int64)
-    left = np.ones(len(features), bool)
+def _herded(features: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the order of the samples of one class; beyond a number, some wait behind the rest."""
+    everyone = np.arange(len(features))
+    among = np.unique(np.linspace(0, len(features) - 1, MOST_HERDED, dtype=np.int64))
+    likeness = features[among] @ features[among].T
+    to_mean = features[among] @ features.mean(0)
+    squares = likeness.diagonal().copy()
+    to_sum = np.zeros(len(among), np.float32)
+    chosen = np.empty(len(among), np.int64)
     # |mean - (sum + x) / n|^2 is smallest where 2 x.(sum - n mean) + |x|^2 is.
-    squares = np.einsum("nd,nd->n", features, features)
-    to_mean = features @ mean
-    to_sum = np.zeros(len(features))
-    for step in range(len(features)):
+    for step in range(len(among)):
         distance = 2 * (to_sum - (step + 1) * to_mean) + squares
-        chosen[step] = nearest = np.where(left, distance, np.inf).argmin()
-        left[nearest] = False
-        to_sum += features @ features[nearest]
-    return chosen
+        chosen[step] = nearest = distance.argmin()
+        squares[nearest] = np.inf  # once is enough
+        to_sum += likeness[nearest]
+    return np.concatenate([among[chosen], np.setdiff1d(everyone, among)])
 
 
-def _unit_length(features: NDArray[Any]) -> NDArray[np.float64]:
-    means = features.astype(np.float64)
-    if means.ndim == 4:
-        means = means.mean((2, 3))
-    means = means.reshape(len(means), -1)
-    lengths = np.sqrt(np.einsum("nd,nd->n", means, means))
-    unit: NDArray[np.float64] = means / np.maximum(lengths, np.finfo(np.float64).tiny)[:, None]
+def _unit_length(features: NDArray[Any]) -> NDArray[np.float32]:
+    pooled = features.mean((2, 3), np.float32) if features.ndim == 4 else features
+    flat = pooled.reshape(len(pooled), -1).astype(np.float32)
+    lengths = np.sqrt(np.einsum("nd,nd->n", flat, flat))
+    unit: NDArray[np.float32] = flat / np.maximum(lengths, np.finfo(np.float32).tiny)[:, None]
     return unit
 
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sedna_tinyms.errors import ConfigurationError
-from sedna_tinyms.learning.selection import herding_ranks, shares
+from sedna_tinyms.learning.selection import MOST_HERDED, herding_ranks, shares
 
 cells = st.dictionaries(
     st.tuples(st.sampled_from("abcd"), st.sampled_from("wxyz")), st.integers(0, 30), max_size=16
@@ -78,8 +78,16 @@ def test_each_class_is_ranked_by_itself():
 
 def test_activations_are_compared_by_their_channels():
     maps = np.random.default_rng(0).normal(size=(9, 5, 2, 2)).astype(np.float16)
-    means = maps.astype(np.float64).mean((2, 3))
+    means = maps.mean((2, 3), np.float32)
     np.testing.assert_array_equal(herding_ranks(maps, [0] * 9), herding_ranks(means, [0] * 9))
+
+
+def test_a_huge_class_is_ranked_in_a_moment():
+    features = np.random.default_rng(0).normal(size=(MOST_HERDED + 1000, 2)) + 1
+    ranks = herding_ranks(features, ["a"] * len(features))
+    assert len(np.unique(ranks)) == len(features)
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    np.testing.assert_allclose(unit[np.argsort(ranks)[:50]].mean(0), unit.mean(0), atol=0.02)
 
 
 def test_odd_features_do_no_harm():
