@@ -20,7 +20,8 @@ def main() -> None:
     accuracies = {}
     for model in models:
         estimator = build_estimator()
-        estimator.load(model_url=str(root / model.lstrip("/")))
+        file = root / model.lstrip("/")
+        estimator.load(model_url=str(file.with_suffix(".onnx")))  # beside each checkpoint
         accuracies[model] = {
             domain.name: estimator.evaluate(str(domain))["accuracy"][0] for domain in domains
         }

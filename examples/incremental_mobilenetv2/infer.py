@@ -17,7 +17,7 @@ from job import build_estimator, setting
 from sedna.common.config import BaseConfig
 from sedna.core.incremental_learning import IncrementalLearning
 
-import sedna_tinyms  # noqa: F401 - puts TINYMS among Sedna's backends
+import sedna_tinyms  # noqa: F401 - puts ONNX among Sedna's backends
 from sedna_tinyms.errors import DatasetError
 
 

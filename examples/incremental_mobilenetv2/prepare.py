@@ -75,7 +75,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--root", type=Path, default=Path("demo-run"))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--replace", action="store_true", help="an earlier run below the root")
-    parser.add_argument("--backend", choices=("tinyms", "mindspore"), default="tinyms")
+    parser.add_argument(
+        "--backend", choices=("tinyms", "mindspore"), default="tinyms", help="what trains"
+    )
     parser.add_argument(
         "--set",
         metavar="NAME=VALUE",
@@ -102,8 +104,6 @@ def prepare(arguments: argparse.Namespace) -> None:
     root: Path = arguments.root
     _clear(root, replace=arguments.replace)
     settings = {"SEED": str(arguments.seed)}
-    if arguments.backend == "mindspore":
-        settings |= {"BACKEND_TYPE": "MINDSPORE", "ESTIMATOR": "MindSpore"}
     if arguments.images is None:
         draw(root, arguments.seed)
         domains, smallest, weights = [DAY.name, NIGHT.name], None, BACKBONE
@@ -114,7 +114,8 @@ def prepare(arguments: argparse.Namespace) -> None:
         smallest, weights = copy_pictures(root, pictures, arguments.seed), arguments.weights
         classes = sorted({picture.class_name for picture in pictures})
         settings |= REAL | {"CLASS_NAMES": ",".join(classes)}
-    settings = write_job(root / "job.yaml", settings | dict(arguments.set), smallest)
+    settings |= dict(arguments.set)
+    settings = write_job(root / "job.yaml", settings, smallest, arguments.backend.upper())
     (root / "output/workshop").mkdir(parents=True)
     write_models(root, settings, weights)
     write_json(root / PREPARED, {"domains": domains, "seed": arguments.seed})
@@ -201,7 +202,9 @@ def copy_pictures(root: Path, pictures: Iterable[Picture], seed: int) -> int:
     return min(len(lines) for lines in by_domain.values())
 
 
-def write_job(path: Path, settings: Mapping[str, str], smallest: int | None) -> dict[str, str]:
+def write_job(
+    path: Path, settings: Mapping[str, str], smallest: int | None, training_backend: str = "TINYMS"
+) -> dict[str, str]:
     """Write our job.yaml with other settings for its workers, and return all of a train worker's.
 
     The scripts are still found beside our own job.yaml. The train trigger is set so that an
@@ -216,7 +219,10 @@ def write_job(path: Path, settings: Mapping[str, str], smallest: int | None) -> 
     for part in ("trainSpec", "evalSpec", "deploySpec"):
         container = spec[part]["template"]["spec"]["containers"][0]
         container["args"] = [str(HERE / container["args"][0])]
-        found.append({entry["name"]: entry["value"] for entry in container["env"]} | dict(settings))
+        own = {entry["name"]: entry["value"] for entry in container["env"]}
+        if part == "trainSpec":
+            own["BACKEND_TYPE"] = training_backend
+        found.append(own | dict(settings))
         container["env"] = [{"name": name, "value": value} for name, value in found[-1].items()]
     write_text(path, yaml.safe_dump_all(documents, sort_keys=False))
     return found[0]
@@ -232,6 +238,7 @@ def write_models(root: Path, settings: Mapping[str, str], weights: Path | None) 
         width=float(settings["WIDTH"]),
         initial_weights=weights,
         seed=int(settings["SEED"]),
+        export_onnx=True,
     )
     for name in ("initial", "deploy"):
         (root / "models" / name).mkdir(parents=True)

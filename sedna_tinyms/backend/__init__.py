@@ -22,12 +22,14 @@ HOMES = {
     "ONNXBackend": "onnx_backend",
     "TinyMSBackend": "tinyms_backend",
 }
+NEED_MINDSPORE = ("MSBackend", "TinyMSBackend")
 
 
 def __getattr__(name: str) -> Any:
     if name not in HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    with extra("mindspore", name):
-        value = getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
-    globals()[name] = value
+    if name in NEED_MINDSPORE:
+        with extra("mindspore", name):
+            import_module("mindspore")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
     return value

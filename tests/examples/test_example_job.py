@@ -84,6 +84,7 @@ def test_both_rounds_end_with_a_decision_on_comparable_metrics(run):
         assert record["train_samples"] == 22
         # None where this process, which the workers descend from, is the larger one.
         assert (record["stages"]["train"]["peak_bytes"] or 0) < 2e9
+        assert (record["stages"]["eval"]["peak_bytes"] or 0) < 300e6, "MindSpore evaluates"
     assert report["rounds"][0]["outcome"] == "deployed"
     assert report["rounds"][1]["eval_samples"] == 16
 
@@ -107,7 +108,7 @@ def test_the_worker_answers_every_picture_and_survives_a_broken_one(run):
 def test_what_was_deployed_is_the_first_rounds_model_or_the_seconds(run):
     rounds = json.loads((run / "output/workshop/report.json").read_text())["rounds"]
     deployed = [record["new_model"] for record in rounds if record["outcome"] == "deployed"][-1]
-    served = (run / "models/deploy/deploy.ckpt").read_bytes()
+    served = (run / "models/deploy/deploy.onnx").read_bytes()
     assert served == (run / deployed.lstrip("/")).read_bytes()
 
 
@@ -115,7 +116,7 @@ def test_held_out_pictures_show_what_was_learnt(run):
     job = load_job(run / "job.yaml")
     rounds = json.loads((run / "output/workshop/report.json").read_text())["rounds"]
     accuracy = measure(run, job, rounds)
-    learnt = accuracy["/models/deploy/deploy.ckpt"]
+    learnt = accuracy["/models/deploy/deploy.onnx"]
     assert set(learnt) == {"first", "second"}
     assert min(learnt.values()) > 0.6
     assert json.loads((run / "held_out.json").read_text()) == accuracy

@@ -135,12 +135,13 @@ def test_a_root_with_other_things_is_left_alone(tmp_path, capsys):
     assert "is not empty" in capsys.readouterr().err
 
 
-def test_the_example_job_is_valid_and_says_the_same_for_both_backends(tmp_path):
+def test_the_example_job_is_valid_and_says_the_same_whatever_trains(tmp_path):
     job = load_job(prepare.HERE / "job.yaml")
     assert job.spec.deploy_trigger.condition.metric == "accuracy_delta[0]"
     assert not [finding for finding in job.findings if finding.severity.name == "ERROR"]
-    prepare.write_job(tmp_path / "job.yaml", {"BACKEND_TYPE": "MINDSPORE"}, None)
+    prepare.write_job(tmp_path / "job.yaml", {}, None, "MINDSPORE")
     other = load_job(tmp_path / "job.yaml")
     templates = (other.spec.train_template, other.spec.eval_template, other.spec.inference_template)
-    assert {template.env["BACKEND_TYPE"] for template in templates} == {"MINDSPORE"}
+    assert [t.env["BACKEND_TYPE"] for t in templates] == ["MINDSPORE", "ONNX", "ONNX"]
+    assert (other.initial_model.format, other.deploy_model.format) == ("ckpt", "onnx")
     assert other.spec.deploy_trigger == job.spec.deploy_trigger
