@@ -21,7 +21,10 @@ MODULES = {
         "sedna_tinyms.sedna",
         "sedna_tinyms.testing",
     ],
-    "Learning": ["sedna_tinyms.learning.memory", "sedna_tinyms.learning.metrics"],
+    "Learning": [
+        f"sedna_tinyms.learning.{name}"
+        for name in ("cache", "activations", "memory", "selection", "accuracy_matrix", "metrics")
+    ],
     "TinyMS core": [
         "sedna_tinyms.tinyms",
         *(
