@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sedna_tinyms.diagnosis.finding import Finding, ok, problem, warning
+from sedna_tinyms.diagnosis.finding import Finding, note, ok, problem, warning
 from sedna_tinyms.errors import EndpointError, StorageError
 
 __all__ = ["check_clocks", "check_cores", "check_directory", "check_port"]
@@ -86,11 +86,13 @@ def check_directory(
         _write_probe(existing)
         space = os.statvfs(existing)
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        return wrong(
-            f"cannot write to {existing}: {error.strerror}",
-            free_it if full else f"chown {os.geteuid()} {existing}, or choose another directory",
-        )
+        mend = {
+            errno.ENOSPC: free_it,
+            errno.EDQUOT: free_it,
+            errno.EROFS: f"mount -o remount,rw $(findmnt -no TARGET -T {existing})",
+            errno.EACCES: f"sudo install -d -o {os.geteuid()} {directory}",
+        }.get(error.errno or 0, "choose another directory")
+        return wrong(f"cannot write to {existing}: {error.strerror}", mend)
     free = space.f_bavail * space.f_frsize
     here = f"{directory}{'' if existing == directory else ' (to be created)'}: {_size(free)} free"
     if free < least_bytes:
@@ -136,7 +138,7 @@ def check_clocks(directory: Path, now: Callable[[], float] = time.time) -> Findi
     try:
         stamp = _write_probe(nearest_existing(directory))
     except OSError as error:
-        return warning("clocks", f"could not be compared: {error}", f"see {directory} above")
+        return note("clocks", f"not compared: {error}")
     ended, passed = now(), time.monotonic() - steady
     if began < EARLIEST:
         return warning("clocks", f"the system's clock says {time.ctime(began)}", set_it)

@@ -68,10 +68,16 @@ def test_a_directory_that_nothing_fails_without():
 
 
 def test_a_directory_of_somebody_else(tmp_path):
-    tmp_path.chmod(0o555)
     if os.geteuid() == 0:
         pytest.skip("root may write everywhere")
-    assert check_directory("root", tmp_path).exit_code == 13
+    tmp_path.chmod(0o555)
+    found = check_directory("root", tmp_path / "new")
+    assert found.exit_code == 13
+    assert found.mend == f"sudo install -d -o {os.geteuid()} {tmp_path}/new"
+
+
+def test_clocks_of_a_directory_that_cannot_be_written():
+    assert check_clocks(Path("/proc/self")).level is Level.NOTE
 
 
 def test_a_file_in_the_place_of_a_directory(tmp_path):
