@@ -71,7 +71,7 @@ def test_an_output_that_is_no_number_is_not_handed_out(serve, picture, route):
     shape = [1, 32, 32]
     data = np.full(shape, 1e30).tolist()
     described = {"shape": shape, "dtype": "float32", "data": json.dumps(data)}
-    tensor = {"name": "image", "shape": [1, *shape], "datatype": "FP32", "data": data}
+    tensor = {"name": "image", "shape": [1, *shape], "datatype": "FP32", "data": [data]}
     answer = http.post(route, {"instance": described, "inputs": [tensor]})
     assert answer.status_code == 500
     content = answer.json()
