@@ -123,6 +123,8 @@ if what == "missing model":
 if what == "two formats":
     other = directory / "model.onnx"
     other.write_text(model.read_text() + " as onnx")
+    if "onnx" in todo:
+        other.write_bytes(pathlib.Path(todo["onnx"]).read_bytes())
     results.insert(0, entry(other, {"loss": 0.1}, "onnx"))
 if what == "odd url":
     results = [entry("/\\ud800" + "x" * 5000, None)]
@@ -244,11 +246,13 @@ class ToyJob:
         through_exec: bool = False,
         two_formats: bool = False,
         annotations: dict[str, str] | None = None,
+        memory: str = "",
     ) -> Path:
         """Write the job's YAML.
 
         With `two_formats`, onnx is deployed, and ckpt compared with a Model of its own. The
-        `annotations` are those of sedna-tinyms.io; there is no canary without one.
+        `annotations` are those of sedna-tinyms.io; there is no canary without one. `memory` is
+        what the inference worker may take.
         """
         ours = {"canary-timeout-seconds": "0"} | (annotations or {})
         noted = {f"sedna-tinyms.io/{name}": value for name, value in ours.items()}
@@ -263,6 +267,8 @@ class ToyJob:
                 if through_exec
                 else f'command: ["python", "-m", "toy_{kind}"]'
             )
+            if kind == "inference" and memory:
+                command += f", resources: {{limits: {{memory: {memory}}}}}"
             template = (
                 "{spec: {restartPolicy: Never, terminationGracePeriodSeconds: 1, containers: "
                 f"[{{name: {kind}, image: toy, {command}}}]}}}}"
@@ -282,12 +288,13 @@ class ToyJob:
         hot: bool = False,
         two_formats: bool = False,
         annotations: dict[str, str] | None = None,
+        memory: str = "",
         **settings: Any,
     ) -> JobRunner:
         """Return a runner that looks often and keeps its events in `events`."""
         settings = {"poll_seconds": 0.02, "quiet_seconds": 0.0, "on_event": self._react} | settings
-        job = self.job(hot=hot, two_formats=two_formats, annotations=annotations)
-        return JobRunner(job, self.root, **settings)
+        yaml = {"hot": hot, "two_formats": two_formats, "annotations": annotations}
+        return JobRunner(self.job(**yaml, memory=memory), self.root, **settings)
 
     def on(self, kind: type, reaction: Callable[[Any], object]) -> None:
         """Do something, on the runner's thread, at each event of a kind."""

@@ -89,6 +89,7 @@ def summary(job: Job) -> list[str]:
         f"  train      when {_trigger(spec.train_trigger)}, from {_model(job.initial_model)}",
         f"  evaluate   against {_model(job.eval_model)}",
         f"  deploy     when {_trigger(spec.deploy_trigger)}, to {_model(deployed)} ({how})",
+        f"  gates      {_gates(job)}",
         f"  hard ones  {spec.hard_example_mining.name}{f' ({parameters})' if parameters else ''}",
         f"  output     {spec.output_dir}",
     ]
@@ -99,6 +100,18 @@ def _trigger(trigger: Trigger) -> str:
     text = f"{condition.metric} {condition.operator} {condition.threshold:g}"
     timer = trigger.timer
     return f"{text} between {timer.start} and {timer.end}" if timer else text
+
+
+def _gates(job: Job) -> str:
+    gates, memory = job.gates, job.spec.inference_template.memory_limit_bytes
+    surely = f"better with {gates.deploy_confidence * 100:g} % confidence"
+    canary = f"a canary within {gates.canary_timeout_seconds:g} s"
+    if gates.canary_max_latency_ms is not None:
+        canary += f", {gates.canary_max_latency_ms:g} ms a picture"
+    if memory is not None:
+        canary += f", {memory / 1e6:.0f} MB"
+    asked = [surely] * bool(gates.deploy_confidence) + [canary] * bool(gates.canary_timeout_seconds)
+    return "; ".join(asked) or "none"
 
 
 def _model(model: ModelResource) -> str:

@@ -60,6 +60,13 @@ DIFFERENCES: dict[str, Difference] = {
         "round starts from it. The annotation `sedna-tinyms.io/deploy-confidence` sets another "
         'confidence, `"0"` none',
     ),
+    "canary": Difference(
+        "The trained model cannot be opened, hangs, answers with NaN, or takes more memory or time "
+        "than it may",
+        "put in service, where the inference worker fails",
+        "not deployed: a model that describes itself first answers pictures of the evaluation in a "
+        "process of its own",
+    ),
     # Counting and splitting
     "arrivals": Difference(
         "Lines are appended to the dataset a few at a time",

@@ -13,6 +13,7 @@ from sedna_tinyms.jobs.report import RoundRecord, StageRecord
 from sedna_tinyms.jobs.workers.worker import WorkerExit
 
 __all__ = [
+    "CanaryEnded",
     "Decided",
     "Deployed",
     "Event",
@@ -74,7 +75,7 @@ class RoundStarted:
 
 @dataclass(frozen=True)
 class WorkerStarted:
-    """A worker of kind ``train``, ``eval`` or ``inference`` is running."""
+    """A worker of kind ``train``, ``eval``, ``canary`` or ``inference`` is running."""
 
     round: int
     kind: str
@@ -113,6 +114,18 @@ class Decided:
     def __str__(self) -> str:
         verdict = "deploy" if self.deploy else "do not deploy"
         return f"round {self.round}: {verdict}, because {self.reason}"
+
+
+@dataclass(frozen=True)
+class CanaryEnded:
+    """A new model was tried out: ``passed``, ``failed`` or ``not tried``, and why."""
+
+    round: int
+    outcome: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"round {self.round}: canary {self.outcome}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -166,6 +179,7 @@ Event: TypeAlias = (
     | WorkerStarted
     | WorkerFinished
     | Decided
+    | CanaryEnded
     | Deployed
     | RoundFinished
     | Noted

@@ -29,6 +29,7 @@ class JobLayout:
         <outputDir>/state.json      what a later run goes on from
         <outputDir>/run.lock        held while a runner runs
         <outputDir>/eval/<round>/results.json   what the eval worker reported, sample by sample
+        <outputDir>/eval/<round>/canary.json    what came of trying the new model out
         <outputDir>/logs/<round>-<kind>.log
     """
 
@@ -56,6 +57,10 @@ class JobLayout:
     def eval_results(self, round_number: int) -> Path:
         """Return the file of what a round's eval worker reported."""
         return self.output / "eval" / str(round_number) / "results.json"
+
+    def canary(self, round_number: int) -> Path:
+        """Return the file of what came of trying a round's model out."""
+        return self.output / "eval" / str(round_number) / "canary.json"
 
     def log(self, round_number: int, kind: str) -> Path:
         """Return the log file of a worker; round 0 is before the first."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from sedna_tinyms.jobs.events import (
+    CanaryEnded,
     Decided,
     Event,
     JobStarted,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:  # rich takes a tenth of a second to import, and plain lines d
 
 __all__ = ["LiveView", "rounds_table", "show_progress"]
 
-DOING = {"train": "training", "eval": "evaluating"}
+DOING = {"train": "training", "eval": "evaluating", "canary": "trying the new model out"}
 ROUNDS_SHOWN = 15
 STYLES = {"deployed": "green", "refused": "yellow", "failed": "red"}
 
@@ -103,7 +104,7 @@ class LiveView:
             case RoundFinished():
                 self._records = [*self._records, event.record]
                 self._do("waiting for samples")
-            case RoundStarted() | Decided() | JobStopped():
+            case RoundStarted() | Decided() | CanaryEnded() | JobStopped():
                 self._do(str(event))
 
     def _take_worker(self, event: WorkerStarted | WorkerFinished) -> None:

@@ -52,9 +52,9 @@ class RoundRecord:
     Attributes
     ----------
     outcome : str
-        ``running``, then ``deployed``, ``refused`` (by the deploy trigger) or ``failed``.
+        ``running``, then ``deployed``, ``refused`` (by the deploy trigger or a gate) or ``failed``.
     reason : str
-        The deploy trigger's words, or why the round failed.
+        The words of the deploy trigger and of the gates, or why the round failed.
     train_samples, eval_samples : int
         How many samples it was given.
     base_model : str
@@ -69,8 +69,10 @@ class RoundRecord:
         they differ; None where that was not tested.
     new_model, old_model : str or None
         Their host paths.
+    canary : dict or None
+        What came of trying the new model out: ``outcome``, ``reason``, and what was measured.
     stages : dict
-        A `StageRecord` for each of train, eval and deploy that was entered.
+        A `StageRecord` for each of train, eval, canary and deploy that was entered.
     failure : dict or None
         Of a failed round: ``stage``, ``reason`` (one word), ``last_lines`` of the worker.
     """
@@ -87,6 +89,7 @@ class RoundRecord:
     new: dict[str, Any] | None = None
     old: dict[str, Any] | None = None
     test: dict[str, Any] | None = None
+    canary: dict[str, Any] | None = None
     stages: dict[str, StageRecord] = field(default_factory=dict)
     failure: dict[str, Any] | None = None
     started: str = field(default_factory=lambda: _now())

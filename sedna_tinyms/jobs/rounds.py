@@ -9,17 +9,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from sedna_tinyms.artifact.files import write_json, write_text
 from sedna_tinyms.errors import JobSpecError, ModelFileError
+from sedna_tinyms.jobs.canary import play_canary
 from sedna_tinyms.jobs.conditions import JobStatus
 from sedna_tinyms.jobs.confidence import without_outcomes
 from sedna_tinyms.jobs.decision import Decision, compare, decide
 from sedna_tinyms.jobs.deploy import ModelReplacement
-from sedna_tinyms.jobs.events import Decided, Deployed, Event
+from sedna_tinyms.jobs.events import CanaryEnded, Decided, Deployed, Event
 from sedna_tinyms.jobs.layout import JobLayout
 from sedna_tinyms.jobs.manifest.spec import Job
 from sedna_tinyms.jobs.models import ReportedModel, choose_model, read_models
@@ -89,10 +90,12 @@ class Round:
         self.stage = "train"
 
     def play(self, base: ReportedModel) -> None:
-        """Train from `base`, evaluate, decide, and deploy if that is the decision."""
+        """Train from `base`, evaluate, decide, and try out and deploy if that is the decision."""
         trained = self._train(base)
         results = self._evaluate(trained)
         decision = self._decide(results)
+        if decision.deploy and self._context.job.gates.canary_timeout_seconds:
+            decision = self._try_out(trained, decision)
         if decision.deploy:
             self._deploy(trained, decision.reason)
         else:
@@ -181,6 +184,22 @@ class Round:
             self._record.tested(decision.test)
         context.emit(Decided(self._record.round, decision.deploy, decision.reason))
         return decision
+
+    def _try_out(self, trained: Sequence[ReportedModel], decision: Decision) -> Decision:
+        """Return the decision, turned where the new model cannot do its work."""
+        context, number = self._context, self._record.round
+        model = self._file_of(choose_model(trained, context.job.deploy_model))
+        canary, end = play_canary(
+            context.supervisor, context.job, context.paths, context.layout, number, model
+        )
+        self._record.canary, self._record.stages["canary"] = canary, StageRecord.of(end)
+        outcome, reason = canary["outcome"], canary["reason"]
+        context.emit(CanaryEnded(number, outcome, reason))
+        if outcome != "failed":
+            return decision
+        return replace(
+            decision, deploy=False, reason=f"{decision.reason}; but the canary failed: {reason}"
+        )
 
     def _deploy(self, trained: Sequence[ReportedModel], reason: str) -> None:
         context, job = self._context, self._context.job

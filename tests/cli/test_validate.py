@@ -27,6 +27,7 @@ def test_a_valid_job_is_summed_up(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "default/workshop-parts: valid" in output
     assert "when num_of_samples >= 72" in output
     assert "when accuracy_delta[0] > 0.02" in output
+    assert "better with 95 % confidence; a canary within 120 s" in output
     assert "error" not in output
     assert "warning" not in output
 
@@ -73,7 +74,7 @@ def test_with_a_root_the_files_are_looked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, root = write(tmp_path), tmp_path / "root"
-    for file in ("models/initial/initial.ckpt", "models/deploy/deploy.ckpt"):
+    for file in ("models/initial/initial.ckpt", "models/deploy/deploy.onnx"):
         (root / file).parent.mkdir(parents=True)
         (root / file).touch()
     dataset = root / "data" / "workshop" / "samples.txt"

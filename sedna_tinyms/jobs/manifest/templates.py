@@ -12,7 +12,7 @@ from sedna_tinyms.jobs.manifest.yaml_source import YamlNode, text_at
 
 __all__ = ["check_template"]
 
-BACKENDS = ("TINYMS", "MINDSPORE", "TENSORFLOW", "KERAS", "TORCH")
+BACKENDS = ("TINYMS", "ONNX", "MINDSPORE", "TENSORFLOW", "KERAS", "TORCH")
 
 INJECTED = {
     "NAMESPACE",

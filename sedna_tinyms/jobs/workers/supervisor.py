@@ -6,8 +6,9 @@ is dealt with on the runner's own thread, while it waits for something.
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -110,6 +111,9 @@ class Supervisor:
             kind: worker_command(kind, template, self._directory)
             for kind, template in self._templates.items()
         }
+        # A new model is tried out as the inference worker would have it.
+        self._templates["canary"] = self._templates["inference"]
+        self._commands["canary"] = [sys.executable, "-m", "sedna_tinyms", "canary"]
         self._assignments: dict[str, Assignment] = {}
         self._duties: list[Callable[[], object]] = []
         self._endpoint = Endpoint(inbox.put, port)
@@ -141,9 +145,15 @@ class Supervisor:
         self._duties.append(duty)
 
     def start(
-        self, kind: str, round_number: int, variables: Mapping[str, str], *, awaited: bool
+        self,
+        kind: str,
+        round_number: int,
+        variables: Mapping[str, str],
+        *,
+        awaited: bool,
+        arguments: Sequence[str] = (),
     ) -> Assignment:
-        """Start a worker with Sedna's common variables and these.
+        """Start a worker with Sedna's common variables and these, and with further arguments.
 
         Raises
         ------
@@ -163,7 +173,7 @@ class Supervisor:
         worker = Worker(
             name,
             kind,
-            self._commands[kind],
+            [*self._commands[kind], *arguments],
             environment=worker_environment(template, {**common, **variables}),
             directory=self._directory,
             log=log,
@@ -227,7 +237,7 @@ class Supervisor:
         if assignment is None:
             stranger = f"{report.worker!r:.60}, which is no worker of this job"
             self._emit(Noted(f"a report came from {stranger}: {said}"))
-        elif report.kind != REPORT_KIND[assignment.worker.kind] or report.status not in FINAL:
+        elif report.kind != REPORT_KIND.get(assignment.worker.kind) or report.status not in FINAL:
             self._emit(Noted(f"{report.worker} reported {said}, which changes nothing"))
         elif not assignment.awaited:
             first = "; its first report counts" if assignment.report else ""

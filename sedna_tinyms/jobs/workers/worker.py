@@ -26,7 +26,12 @@ from sedna_tinyms.jobs.workers import lifeline
 
 __all__ = ["Worker", "WorkerExit", "last_lines", "worker_name"]
 
-NAME_PREFIX = {"train": "train-worker", "eval": "eval-worker", "inference": "inferworker"}
+NAME_PREFIX = {
+    "train": "train-worker",
+    "eval": "eval-worker",
+    "canary": "canary",
+    "inference": "inferworker",
+}
 
 TAIL_BYTES = 16 * 1024
 """How much of a log is read for its last lines."""
@@ -92,7 +97,7 @@ class Worker:
     name : str
         What it reports as (see `worker_name`).
     kind : str
-        ``train``, ``eval`` or ``inference``.
+        ``train``, ``eval``, ``canary`` or ``inference``.
     command : sequence of str
         Program and arguments.
     environment : mapping

@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+from PIL import Image
+from small_onnx import write_classifier
+
+from estimators import Prediction
+from estimators.canary import find_pictures, try_model
+from sedna_tinyms.errors import DatasetError
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    paths = [tmp_path / "pictures" / f"{number}.png" for number in range(4)]
+    paths[0].parent.mkdir()
+    for number, path in enumerate(paths):
+        Image.fromarray(np.full((40, 40, 3), 60 * number, np.uint8)).save(path)
+    return paths
+
+
+def test_a_sound_model_passes_and_is_measured(tmp_path, pictures):
+    canary = try_model(write_classifier(tmp_path / "m.onnx"), pictures, max_ms=1e5, max_bytes=1e11)
+    assert (canary.outcome, canary.pictures) == ("passed", 4)
+    assert canary.reason.startswith("4 pictures answered, ")
+    assert canary.ms_per_image > 0
+    assert canary.open_seconds > 0
+    assert canary.peak_bytes > 10e6
+
+
+def test_a_model_that_is_too_slow_or_too_large_fails(tmp_path, pictures):
+    canary = try_model(write_classifier(tmp_path / "m.onnx"), pictures, max_ms=1e-6, max_bytes=1000)
+    assert canary.outcome == "failed"
+    assert "ms a picture, and may take 1e-06" in canary.reason
+    assert "of memory, and may take 0 MB" in canary.reason
+
+
+def test_answers_that_are_no_numbers_fail(tmp_path, pictures):
+    canary = try_model(write_classifier(tmp_path / "m.onnx", weight=float("nan")), pictures)
+    assert canary.outcome == "failed"
+    assert "0.png are not finite" in canary.reason
+
+
+def test_an_answer_of_another_shape_fails(tmp_path, pictures, monkeypatch):
+    short = Prediction([0.0, 1.0, 2.0], "abc")
+    monkeypatch.setattr("estimators.OnnxClassifier.predict", lambda self, picture: short)
+    canary = try_model(write_classifier(tmp_path / "m.onnx"), pictures)
+    assert canary.outcome == "failed"
+    assert "shape (3,) for 2 classes" in canary.reason
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", None, "cut"], ids=str)
+def test_a_broken_file_fails(tmp_path, pictures, content):
+    path = tmp_path / "m.onnx"
+    if content == "cut":
+        content = write_classifier(tmp_path / "whole.onnx").read_bytes()[:400]
+    if content is not None:
+        path.write_bytes(content)
+    canary = try_model(path, pictures)
+    assert canary.outcome == "failed"
+    assert "m.onnx" in canary.reason
+
+
+@pytest.mark.parametrize("name", ["model.ckpt", "model.onnx"])
+def test_another_estimators_model_is_not_tried(tmp_path, pictures, name):
+    path = write_classifier(tmp_path / name, described=False)
+    canary = try_model(path, pictures)
+    assert canary.outcome == "not tried"
+    assert "does not describe itself" in canary.reason
+
+
+def test_without_a_picture_nothing_is_tried(tmp_path):
+    model = write_classifier(tmp_path / "m.onnx")
+    assert try_model(model, []).outcome == "not tried"
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    canary = try_model(model, [tmp_path / "broken.png"])
+    assert canary.outcome == "not tried"
+    assert "none of 1 pictures can be read" in canary.reason
+
+
+def test_a_picture_that_cannot_be_read_is_passed_over(tmp_path, pictures):
+    pictures[1].write_bytes(b"no picture")
+    canary = try_model(write_classifier(tmp_path / "m.onnx"), pictures)
+    assert (canary.outcome, canary.pictures) == ("passed", 3)
+
+
+# Pictures
+
+
+def test_the_pictures_of_a_directory_evenly(pictures):
+    directory = pictures[0].parent
+    (directory / "notes.txt").touch()
+    assert find_pictures(directory) == pictures
+    assert find_pictures(directory, most=2) == pictures[::2]
+
+
+def test_the_pictures_of_a_dataset(tmp_path, pictures):
+    lines = ["0.png dark", "1.png", "", "gone.png bright", "\0 x", "0.png dark", "  2.png  two "]
+    listed = tmp_path / "pictures" / "data.txt"
+    listed.write_text("\N{ZERO WIDTH NO-BREAK SPACE}" + "\n".join(lines))
+    assert find_pictures(listed) == pictures[:3]
+    listed.rename(tmp_path / "elsewhere.txt")
+    assert find_pictures(tmp_path / "elsewhere.txt") == []
+    assert find_pictures(tmp_path / "elsewhere.txt", tmp_path / "pictures") == pictures[:3]
+
+
+def test_a_list_that_is_not_there(tmp_path):
+    with pytest.raises(DatasetError, match="cannot read the list"):
+        find_pictures(tmp_path / "nothing.txt")

@@ -1,0 +1,105 @@
+"""A new model is tried out in a real process between the decision and its deployment."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_onnx import write_classifier
+
+from sedna_tinyms.jobs.events import CanaryEnded, WorkerFinished
+
+
+@pytest.fixture
+def play(toy_job):
+    """Play one round that trains the given ONNX file, with pictures, and return its record."""
+
+    def play(model, **settings):
+        for line in toy_job.add_samples(10):
+            picture = toy_job.root / "data" / line.split()[0]
+            Image.fromarray(np.full((40, 40, 3), 90, np.uint8)).save(picture)
+        toy_job.plan({1: {"train": "two formats", "accuracy": 0.7, "onnx": str(model)}})
+        settings = {"annotations": {"canary-timeout-seconds": "60"}} | settings
+        return toy_job.runner(two_formats=True, rounds=1, **settings).run().records[0]
+
+    return play
+
+
+def refused(toy_job, record):
+    """Tell whether the old model stays in service, and everything says why."""
+    assert record.outcome == "refused"
+    assert record.reason.endswith(f"; but the canary failed: {record.canary['reason']}")
+    (event,) = toy_job.heard(CanaryEnded)
+    assert (event.outcome, event.reason) == ("failed", record.canary["reason"])
+    completed = [c for c in toy_job.conditions() if c["stage"] == "Deploy"][-1]
+    assert completed["message"] == f"not deployed: {record.reason}"
+    assert len(toy_job.seen("inference")) == 1
+    return toy_job.deployed.read_text() == "0.2"
+
+
+def test_a_model_that_answers_is_deployed(toy_job, tmp_path, play):
+    model = write_classifier(tmp_path / "sound.onnx")
+    record = play(model, memory="4Gi")
+    assert (record.outcome, record.canary["outcome"]) == ("deployed", "passed")
+    assert record.canary["pictures"] == 2
+    assert toy_job.deployed.read_bytes() == model.read_bytes()
+    assert list(record.stages) == ["train", "eval", "canary", "deploy"]
+    kept = json.loads((toy_job.output / "eval" / "1" / "canary.json").read_text())
+    assert kept == record.canary
+    order = [event.kind for event in toy_job.heard(WorkerFinished)]
+    assert order[:3] == ["train", "eval", "canary"]
+
+
+def test_a_model_of_nans_is_refused(toy_job, tmp_path, play):
+    record = play(write_classifier(tmp_path / "broken.onnx", weight=float("nan")))
+    assert refused(toy_job, record)
+    assert "are not finite" in record.reason
+    assert record.stages["canary"].exit_code == 5
+
+
+def test_a_model_that_is_cut_short_is_refused(toy_job, tmp_path, play):
+    whole = write_classifier(tmp_path / "whole.onnx").read_bytes()
+    (tmp_path / "cut.onnx").write_bytes(whole[:400])
+    assert refused(toy_job, play(tmp_path / "cut.onnx"))
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        ({"memory": "20Mi"}, "of memory, and may take 21 MB"),
+        (
+            {"annotations": {"canary-timeout-seconds": "60", "canary-max-latency-ms": "0.0001"}},
+            "ms a picture, and may take 0.0001",
+        ),
+        ({"annotations": {"canary-timeout-seconds": "0.01"}}, "not answer within 0.01 s and was"),
+    ],
+    ids=["memory", "latency", "time"],
+)
+def test_a_model_over_its_limits_is_refused(toy_job, tmp_path, play, limits, reason):
+    record = play(write_classifier(tmp_path / "sound.onnx"), **limits)
+    assert refused(toy_job, record)
+    assert reason in record.reason
+
+
+def test_a_model_that_ends_its_process_is_refused(toy_job, tmp_path, play):
+    # Beside the job's scripts, this is what the process imports.
+    (toy_job.here / "onnxruntime.py").write_text(
+        "import os, sys; print('segfault', file=sys.stderr, flush=True); os.abort()"
+    )
+    record = play(write_classifier(tmp_path / "sound.onnx"))
+    assert refused(toy_job, record)
+    assert "its process ended with SIGABRT" in record.reason
+    assert record.canary["last_lines"] == ["segfault"]
+
+
+def test_another_estimators_model_is_deployed_as_ever_with_a_note(toy_job, tmp_path, play):
+    record = play(write_classifier(tmp_path / "foreign.onnx", described=False))
+    assert (record.outcome, record.canary["outcome"]) == ("deployed", "not tried")
+    assert "does not describe itself" in toy_job.heard(CanaryEnded)[0].reason
+
+
+def test_without_the_canary_everything_is_deployed(toy_job, tmp_path, play):
+    model = write_classifier(tmp_path / "broken.onnx", weight=float("nan"))
+    record = play(model, annotations={"canary-timeout-seconds": "0"})
+    assert (record.outcome, record.canary) == ("deployed", None)
+    assert toy_job.heard(CanaryEnded) == []
