@@ -10,5 +10,14 @@ from sedna_tinyms.engine.choice import Choice
 from sedna_tinyms.engine.cpu import usable_cores
 from sedna_tinyms.engine.engine import Engine
 from sedna_tinyms.engine.opening import available_engines, open_engine
+from sedna_tinyms.engine.quantization import QuantizationReport, quantize
 
-__all__ = ["Choice", "Engine", "available_engines", "open_engine", "usable_cores"]
+__all__ = [
+    "Choice",
+    "Engine",
+    "QuantizationReport",
+    "available_engines",
+    "open_engine",
+    "quantize",
+    "usable_cores",
+]

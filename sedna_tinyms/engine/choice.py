@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sedna_tinyms.artifact.files import write_json
 from sedna_tinyms.errors import StorageError
@@ -53,10 +54,11 @@ class Choice:
         return f"{self.engine} {self.precision} on {cores}: {self.reason}{times}"
 
 
-def recall(question: Mapping[str, object], candidates: Mapping[str, object]) -> dict[str, float]:
-    """Return the milliseconds measured earlier; nothing unless each candidate was measured.
+def recall(question: Mapping[str, Any]) -> dict[str, float]:
+    """Return the milliseconds measured earlier, or nothing unless each candidate was measured.
 
-    `question` is what the answer depends on: structure of the model, processor, versions.
+    `question` is what the answer depends on: `candidates`, and the structure of the model, the
+    processor, versions.
     """
     path = _path(question)
     try:
@@ -68,10 +70,10 @@ def recall(question: Mapping[str, object], candidates: Mapping[str, object]) -> 
         logger.warning("%s cannot be used (%r); the engines are measured again", path, error)
         return {}
     usable = all(math.isfinite(took) and took > 0 for took in measured.values())
-    return measured if usable and set(measured) == set(candidates) else {}
+    return measured if usable and set(measured) == set(question["candidates"]) else {}
 
 
-def remember(question: Mapping[str, object], milliseconds: Mapping[str, float]) -> None:
+def remember(question: Mapping[str, Any], milliseconds: Mapping[str, float]) -> None:
     """Keep what was measured; a cache that cannot be written only means measuring again."""
     try:
         write_json(_path(question), {"question": question, "milliseconds": milliseconds})
@@ -79,7 +81,7 @@ def remember(question: Mapping[str, object], milliseconds: Mapping[str, float]) 
         logger.warning("the engines will be measured again next time: %s", error)
 
 
-def _path(question: Mapping[str, object]) -> Path:
+def _path(question: Mapping[str, Any]) -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     text = json.dumps(question, sort_keys=True)
     name = hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -81,7 +81,7 @@ class Engine(ABC):
             If `inputs` has another shape or dtype or holds NaN or infinity, or the engine is
             closed.
         """
-        self._check(inputs)
+        self.check(inputs)
         inputs = np.ascontiguousarray(inputs)
         parts = [
             self._compute(inputs[start : start + self.samples_at_once])
@@ -111,7 +111,8 @@ class Engine(ABC):
     ) -> None:
         self.close()
 
-    def _check(self, inputs: NDArray[Any]) -> None:
+    def check(self, inputs: NDArray[Any]) -> None:
+        """Refuse what `run` does not take, with the errors of `run`."""
         if self._closed:
             raise ConfigurationError(f"this {self.name} engine is closed: open the model again")
         if not isinstance(inputs, np.ndarray):

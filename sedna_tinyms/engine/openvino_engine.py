@@ -55,8 +55,9 @@ class OpenVinoEngine(Engine):
                 # oneDNN looks at the limit when its first operator is made: now, not later.
                 self._request.infer([np.zeros((1, *shape), dtype)], share_inputs=True)
             except RuntimeError as error:
-                reason = str(error).strip().splitlines()[-1]
-                raise ModelFileError(f"OpenVINO cannot load {model.source}: {reason}") from error
+                raise ModelFileError(
+                    f"OpenVINO cannot load {model.source}: {_reason(error)}"
+                ) from error
         self._running = threading.Lock()
 
     def _compute(self, inputs: NDArray[Any]) -> list[NDArray[Any]]:
@@ -68,6 +69,12 @@ class OpenVinoEngine(Engine):
         """Give the model's memory back."""
         super().close()
         self._request = None
+
+
+def _reason(error: RuntimeError) -> str:
+    """Return what OpenVINO says, without the places in its source code."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return " ".join(line for line in lines if line and not line.startswith(("Exception", "Check")))
 
 
 @contextmanager
