@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mindspore import Tensor, nn
 
-from sedna_tinyms.tinyms.keywords import refuse_unknown, require_counts
+from sedna_tinyms.tinyms.keywords import require_counts
+from sedna_tinyms.tinyms.model.factory import classifier_factory
 
 __all__ = ["AlexNet", "alexnet"]
 
@@ -59,17 +58,4 @@ class AlexNet(nn.Cell):  # type: ignore[misc]
         return self.features(x)
 
 
-def alexnet(
-    class_num: int = 10,
-    is_training: bool = True,  # noqa: ARG001 - TinyMS's server passes it to every network
-    **keywords: Any,
-) -> AlexNet:
-    """Build an `AlexNet`; it gives logits, whatever `is_training`.
-
-    Raises
-    ------
-    ConfigurationError
-        If a keyword is unknown, or `class_num` out of its range.
-    """
-    refuse_unknown("alexnet", keywords, ["class_num", "is_training"])
-    return AlexNet(class_num)
+alexnet = classifier_factory("alexnet", AlexNet)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mindspore import Tensor, nn, ops
 
-from sedna_tinyms.tinyms.keywords import refuse_unknown, require_counts
+from sedna_tinyms.tinyms.keywords import require_counts
+from sedna_tinyms.tinyms.model.factory import classifier_factory
 from sedna_tinyms.tinyms.model.mobilenetv2 import GlobalAvgPooling
 
 __all__ = ["DenseNet100", "densenet100"]
@@ -116,17 +115,4 @@ class DenseNet100(nn.Cell):  # type: ignore[misc]
         return self.end_point(self.pool(self.relu(self.norm(self.features(x)))))
 
 
-def densenet100(
-    class_num: int = 10,
-    is_training: bool = True,  # noqa: ARG001 - TinyMS's server passes it to every network
-    **keywords: Any,
-) -> DenseNet100:
-    """Build a `DenseNet100`; it gives logits, whatever `is_training`.
-
-    Raises
-    ------
-    ConfigurationError
-        If a keyword is unknown, or `class_num` out of its range.
-    """
-    refuse_unknown("densenet100", keywords, ["class_num", "is_training"])
-    return DenseNet100(class_num)
+densenet100 = classifier_factory("densenet100", DenseNet100)

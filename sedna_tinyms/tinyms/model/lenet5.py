@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mindspore import Tensor, nn
 from mindspore.common.initializer import Normal
 
-from sedna_tinyms.tinyms.keywords import refuse_unknown, require_counts
+from sedna_tinyms.tinyms.keywords import require_counts
+from sedna_tinyms.tinyms.model.factory import classifier_factory
 
 __all__ = ["LeNet5", "lenet5"]
 
@@ -46,17 +45,4 @@ class LeNet5(nn.Cell):  # type: ignore[misc]
         return self.fc3(self.relu(self.fc2(x)))
 
 
-def lenet5(
-    class_num: int = 10,
-    is_training: bool = True,  # noqa: ARG001 - TinyMS's server passes it to every network
-    **keywords: Any,
-) -> LeNet5:
-    """Build a `LeNet5`; it gives logits, whatever `is_training`.
-
-    Raises
-    ------
-    ConfigurationError
-        If a keyword is unknown, or `class_num` out of its range.
-    """
-    refuse_unknown("lenet5", keywords, ["class_num", "is_training"])
-    return LeNet5(class_num)
+lenet5 = classifier_factory("lenet5", LeNet5)
