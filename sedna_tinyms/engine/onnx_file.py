@@ -91,8 +91,9 @@ def read_onnx(model: str | os.PathLike[str] | bytes) -> OnnxFile:
         except OSError as error:
             raise ModelFileError(f"{source} cannot be read: {error}") from error
     try:
+        _require_weights_inside(memoryview(content))
         inputs, outputs, metadata, structure = _parse(content)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, RecursionError) as error:
         raise ModelFileError(
             f"{source} is not a whole ONNX model ({error}): copy or export it again"
         ) from error
@@ -149,6 +150,37 @@ def _parse(
     given = tuple(tensor for tensor in inputs if tensor.name not in initializers)
     digest.update(f"{given}{[tensor.name for tensor in outputs]}".encode())
     return given, tuple(outputs), metadata, digest.hexdigest()
+
+
+def _require_weights_inside(model: memoryview) -> None:
+    """Refuse weights in another file: a model from elsewhere could name any file to be read."""
+    for number, value in _fields(model):
+        if number == 25:  # ModelProto.functions
+            raise ValueError("it defines functions of its own, which no exporter here does")
+        for tensor in _tensors_of_graph(_message(value)) if number == 7 else ():
+            # TensorProto.external_data, and data_location unless it is 0
+            if any(field in (13, 14) and what for field, what in _fields(tensor)):
+                raise ValueError("it keeps weights in another file")
+
+
+def _tensors_of_graph(graph: memoryview) -> Iterator[memoryview]:
+    for number, value in _fields(graph):
+        if number == 1:  # GraphProto.node
+            for field, attribute in _fields(_message(value)):
+                if field == 5:  # NodeProto.attribute
+                    yield from _tensors_of_attribute(_message(attribute))
+        elif number == 5:  # GraphProto.initializer
+            yield _message(value)
+        elif number == 15:  # GraphProto.sparse_initializer
+            yield from (_message(part) for field, part in _fields(_message(value)) if field < 3)
+
+
+def _tensors_of_attribute(attribute: memoryview) -> Iterator[memoryview]:
+    for number, value in _fields(attribute):
+        if number in (5, 10):  # AttributeProto.t, tensors
+            yield _message(value)
+        elif number in (6, 11):  # AttributeProto.g, graphs
+            yield from _tensors_of_graph(_message(value))
 
 
 def _initializer(tensor: memoryview) -> tuple[str, list[str]]:
