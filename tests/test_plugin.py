@@ -111,6 +111,11 @@ def test_tinyms_is_chosen_everywhere_whatever_the_import_order(python, order, na
     assert python(join(order, CHOOSE), BACKEND_TYPE=name) == ["TinyMSBackend"] * 3
 
 
+def test_onnx_is_chosen_too(python):
+    onnx = "p.BACKENDS['ONNX'] = 'recorder:TinyMSBackend'"
+    assert python(join(PLUGIN_LAST, onnx, CHOOSE), BACKEND_TYPE="Onnx") == ["TinyMSBackend"] * 3
+
+
 @pytest.mark.parametrize("order", [PLUGIN_FIRST, PLUGIN_LAST])
 def test_a_reload_of_the_backend_module_changes_nothing(python, order):
     reload = """

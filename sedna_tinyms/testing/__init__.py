@@ -9,11 +9,13 @@ from sedna_tinyms.testing.controller import Controller, Posted
 from sedna_tinyms.testing.estimator import OneNumber
 from sedna_tinyms.testing.library import Library, libraries
 from sedna_tinyms.testing.library_checks import LIBRARY_CHECKS
+from sedna_tinyms.testing.onnx_checks import ONNX_CHECKS
 from sedna_tinyms.testing.tinyms_checks import TINYMS_CHECKS
 
 __all__ = [
     "BACKEND_CHECKS",
     "LIBRARY_CHECKS",
+    "ONNX_CHECKS",
     "TINYMS_CHECKS",
     "BackendCase",
     "Controller",

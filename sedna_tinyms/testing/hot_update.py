@@ -21,11 +21,12 @@ def play_hot_update(
     *,
     models: dict[str, str],
     seen: dict[str, str],
+    suffix: str = ".ckpt",
     **variables: object,
 ) -> None:
     """Deploy a better and then a broken model to a worker that writes what it predicts."""
     for name, content in models.items():
-        (directory / f"{name}.ckpt").write_text(content, encoding="utf-8")
+        (directory / f"{name}{suffix}").write_text(content, encoding="utf-8")
     config = directory / "model_config.json"
     with library.start(
         worker,
@@ -33,16 +34,16 @@ def play_hot_update(
         **JOB | variables,
         LC_SERVER=controller.url,
         WORKER_NAME="inferworker-abc",
-        MODEL_URL=directory / "deployed.ckpt",
+        MODEL_URL=directory / f"deployed{suffix}",
         MODEL_HOT_UPDATE="true",
         MODEL_HOT_UPDATE_CONFIG=config,
         MODEL_POLL_PERIOD_SECONDS=1,
     ) as process:
         _wait_until_seen(directory, seen["deployed"], process)
-        _announce(config, directory / "better.ckpt", "2026-11-20 10:07:17.8 +0000 UTC m=+41.2")
+        _announce(config, directory / f"better{suffix}", "2026-11-20 10:07:17.8 +0000 UTC m=+41.2")
         controller.wait_for(1)
         _wait_until_seen(directory, seen["better"], process)
-        _announce(config, directory / "broken.ckpt", "2026-11-20 10:08:17.8 +0000 UTC m=+101.2")
+        _announce(config, directory / f"broken{suffix}", "2026-11-20 10:08:17.8 +0000 UTC m=+101.2")
         controller.wait_for(2)
         (directory / "seen").unlink(missing_ok=True)
         _wait_until_seen(directory, seen["better"], process)
