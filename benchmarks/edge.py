@@ -45,8 +45,6 @@ CALIBRATION = 100
 """Pictures that tell the ranges of int8."""
 
 LEAST_ANSWERS = 10
-SECONDS = 3.0
-"""How long a row answers, and how often at least."""
 
 Pictures = Sequence[str]
 Answer = Callable[[Pictures], Sequence[str]]
@@ -62,6 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="A,B",
         help="pictures asked together",
     )
+    parser.add_argument("--seconds", type=float, default=3.0, help="how long a row answers")
 
 
 def rows(options: argparse.Namespace) -> list[Row]:
@@ -117,7 +116,7 @@ def measure(
 
     seconds: list[float] = []
     asked = cycle(pictures)
-    while len(seconds) < LEAST_ANSWERS or sum(seconds) < SECONDS:
+    while len(seconds) < LEAST_ANSWERS or sum(seconds) < options.seconds:
         some = list(islice(asked, batch))
         start = time.perf_counter()
         answer(some)

@@ -36,7 +36,8 @@ def distributions_in_use(without: Iterable[str] = ()) -> list[str]:
         Distributions that were imported to measure, and do not count.
     """
     providing = packages_distributions()
-    imported = {module.partition(".")[0] for module in list(sys.modules)}
+    # Private modules come with public ones, but for hooks that run as every interpreter starts.
+    imported = {name.partition(".")[0] for name in list(sys.modules) if not name.startswith("_")}
     waiting = {normalized(name) for module in imported for name in providing.get(module, ())}
     waiting -= {normalized(name) for name in without}
     found: set[str] = set()

@@ -49,7 +49,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="file for the results")
     options = parser.parse_args()
     limit_instruction_set()
-    results = []
+    rows = []
     with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
         prepare(Path(directory), options.servables)
         ports = {name: stack.enter_context(serve(Path(directory))) for name, serve in SERVERS}
@@ -59,10 +59,11 @@ def main() -> int:
             for clients in options.clients:
                 for name, port in ports.items():  # in turn, so that all see the same machine
                     row = measure(port, servable, clients, options.seconds)
-                    results.append({"server": name, "servable": servable, **row})
-                    print(line(results[-1]), flush=True)
+                    rows.append({"name": name, "servable": servable, **row})
+                    print(line(rows[-1]), flush=True)
     if options.json:
-        write_json(options.json, {"cores": len(os.sched_getaffinity(0)), "results": results})
+        report = {"benchmark": "serving", "cores": len(os.sched_getaffinity(0)), "rows": rows}
+        write_json(options.json, report)
     return 0
 
 
@@ -213,7 +214,7 @@ def run_client(port: int, servable: str, seconds: float, barrier: Any, queue: An
 
 def line(row: dict[str, Any]) -> str:
     latency = f"median {row['median_ms']:8.1f} ms   p99 {row['p99_ms']:8.1f} ms"
-    asked = f"{row['servable']:6} {row['server']:20} {row['clients']:3} clients"
+    asked = f"{row['servable']:6} {row['name']:20} {row['clients']:3} clients"
     return f"{asked} {row['per_second']:8.1f}/s   {latency}"
 
 

@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness import Benchmark, Numbers, Row, Run, main
+from harness import Benchmark, Numbers, Row, Run, at_least_one, main
 from labelled_pictures import Domain, add_options, class_names, read_domains
 
 from sedna_tinyms.errors import UsageError
@@ -79,6 +79,11 @@ PLANS = {
     "classes-head": Plan("head", arriving="classes"),
     "classes-latent": Plan("latent", arriving="classes"),
 }
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_options(parser)
+    parser.add_argument("--epochs", type=at_least_one, help="of a round; the estimator's default")
 
 
 def rows(_: argparse.Namespace) -> list[Row]:
@@ -173,6 +178,7 @@ def learn(
         replay_bytes=0 if plan.kept == 0 else EVERYTHING,
         seed=options.seeds[run.number],
         export_onnx=True,
+        **({"epochs": options.epochs} if options.epochs else {}),
     )
     estimator.load_weights(before)
     start = time.perf_counter()
@@ -228,7 +234,7 @@ STREAM = Benchmark(
         "bytes_kept": ",d",
     },
     rows=rows,
-    configure=add_options,
+    configure=configure,
     facts=facts,
     gather=gather,
     runs=lambda options: len(options.seeds),

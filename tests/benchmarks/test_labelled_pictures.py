@@ -1,14 +1,11 @@
 """The data sets that a benchmark reads: a table, or folders."""
 
-import sys
 from pathlib import Path
 
 import pytest
+from labelled_pictures import class_names, evenly, labels_of, read_domains
 
 from sedna_tinyms.errors import DatasetError, UsageError
-
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
-from labelled_pictures import class_names, evenly, labels_of, read_domains
 
 TABLE = """file,domain,class,split,width
 sketch/dog/1.png,sketch,dog,train,227
