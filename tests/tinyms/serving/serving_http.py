@@ -1,6 +1,7 @@
 """A server in a process of its own, and requests to it."""
 
 import base64
+import socket
 from contextlib import contextmanager
 
 import requests
@@ -8,6 +9,13 @@ import requests
 from sedna_tinyms.tinyms.serving import Server
 
 QUICK = ("--poll-seconds", "0.05")
+
+
+def free_port():
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 class Http:

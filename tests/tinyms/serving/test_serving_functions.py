@@ -6,18 +6,12 @@ import sys
 
 import pytest
 from servables import Servables
-from serving_http import start
+from serving_http import free_port, start
 
 from sedna_tinyms.errors import ConfigurationError, DatasetError, EndpointError
 from sedna_tinyms.tinyms import serving
 from sedna_tinyms.tinyms.serving import Client, Server
 from sedna_tinyms.tinyms.vision import as_rgb, imagefolder_transform
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_the_first_generations_program(parts, picture, tmp_path, monkeypatch):
