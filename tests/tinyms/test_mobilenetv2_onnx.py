@@ -1,0 +1,234 @@
+import time
+from functools import cache
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mindspore import Tensor
+
+from sedna_tinyms.engine import open_engine
+from sedna_tinyms.engine.mindspore_engine import MindSporeEngine
+from sedna_tinyms.errors import ConfigurationError, ForeignModelError, ModelFileError
+from sedna_tinyms.tinyms.model import LeNet5, MobileNetV2
+from sedna_tinyms.tinyms.model.mobilenetv2_onnx import (
+    check_onnx,
+    frozen_onnx,
+    mobilenetv2_onnx,
+    publish_onnx,
+    replace_head,
+)
+from sedna_tinyms.tinyms.model.parameters import set_value
+
+MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+CLASSES = 3
+
+
+@cache
+def built_network(width, pad_mode):
+    np.random.seed(0)
+    return MobileNetV2(CLASSES, width, last_channel=16, pad_mode=pad_mode).set_train(False)
+
+
+def network(seed=0, *, width=0.1, pad_mode="pad"):
+    """Return a network in prediction mode whose batch normalizations do something."""
+    built = built_network(width, pad_mode)
+    draw = np.random.RandomState(seed)
+    for parameter in built.get_parameters():
+        low, high = (0.5, 1.5) if parameter.name.endswith(("gamma", "variance")) else (-0.3, 0.3)
+        if parameter.name.endswith(("gamma", "beta", "moving_mean", "moving_variance", "bias")):
+            set_value(parameter, draw.uniform(low, high, parameter.shape).astype(np.float32))
+    return built
+
+
+def pixels(number, size, seed=1):
+    return np.random.RandomState(seed).randint(0, 256, (number, 3, size, size)).astype(np.uint8)
+
+
+def normalized(values):
+    mean, std = (np.array(value, np.float32)[:, None, None] for value in (MEAN, STD))
+    return (values.astype(np.float32) - mean) / std
+
+
+def computed(cell, values):
+    return cell(Tensor(values)).asnumpy()
+
+
+def through(cells, values):
+    x = Tensor(values)
+    for cell in cells:
+        x = cell(x)
+    return x.asnumpy()
+
+
+def content(model):
+    return model.SerializeToString()
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    width=st.sampled_from([0.1, 0.35, 1.4]),
+    size=st.integers(32, 81),
+    pad_mode=st.sampled_from(["pad", "same"]),
+    takes_pixels=st.booleans(),
+    seed=st.integers(0, 2**16),
+)
+def test_the_onnx_model_computes_what_the_network_does(width, size, pad_mode, takes_pixels, seed):
+    built = network(seed, width=width, pad_mode=pad_mode)
+    raw = pixels(2, size, seed)
+    keywords = {"mean": MEAN, "std": STD} if takes_pixels else {}
+    model = content(mobilenetv2_onnx(built, input_size=size, **keywords))
+    values = normalized(raw)
+    features = computed(built.backbone, values).mean((2, 3))
+    expected = {"logits": computed(built, values), "features": features}
+    check_onnx(model, raw if takes_pixels else values, expected, tolerance=1e-4)
+
+
+@pytest.mark.parametrize("pad_mode", ["pad", "same"])
+@pytest.mark.parametrize("cut", [1, 2, 14, 19])
+def test_the_frozen_part_ends_where_the_trained_part_begins(cut, pad_mode):
+    built, raw = network(pad_mode=pad_mode), pixels(3, 47)
+    values = normalized(raw)
+    model = content(frozen_onnx(built, cut, MEAN, STD, input_size=47))
+    cells = list(built.backbone.backbone)
+    expected = through(cells[:cut], values)
+    if cut == len(cells):
+        expected = expected.mean((2, 3), keepdims=True)
+    with open_engine(model, outputs={"activations": expected.shape[1:]}) as engine:
+        assert engine.input_dtype == np.uint8
+        activations = engine.run(raw)["activations"]
+    np.testing.assert_allclose(activations, expected, atol=1e-4 * np.abs(expected).max())
+    logits = through([*cells[cut:], built.head], activations)
+    np.testing.assert_allclose(logits, computed(built, values), atol=1e-4)
+
+
+def test_weights_by_name_do_as_well_as_a_network():
+    built = network(pad_mode="same")
+    weights = {p.name: p.asnumpy() for p in built.get_parameters()}
+    made = mobilenetv2_onnx(weights, input_size=32, pad_mode="same")
+    assert content(made) == content(mobilenetv2_onnx(built, input_size=32))
+    assert content(made) != content(mobilenetv2_onnx(weights, input_size=32))
+
+
+def test_the_file_describes_itself_and_holds_no_batch_normalization():
+    model = mobilenetv2_onnx(network(), input_size=32, metadata={"class_names": "a", "width": 0.1})
+    onnx.checker.check_model(model, full_check=True)
+    assert {node.op_type for node in model.graph.node} == {
+        "Conv", "Clip", "Add", "GlobalAveragePool", "Flatten", "Gemm",
+    }  # fmt: skip
+    with open_engine(content(model)) as engine:
+        assert engine.metadata == {"class_names": "a", "width": "0.1"}
+        assert engine.input_shape == (3, 32, 32)
+        assert engine.output_shapes == {"logits": (CLASSES,), "features": (16,)}
+
+
+def test_writing_the_largest_common_network_takes_no_time():
+    built = MobileNetV2(1000).set_train(False)
+    start = time.process_time()
+    made = content(mobilenetv2_onnx(built, input_size=224))
+    assert time.process_time() - start < 5  # MindSpore's own export takes longer; this, 0.05 s
+    assert len(made) == pytest.approx(4 * 3_504_872, rel=0.02)
+
+
+@pytest.mark.parametrize("classes", [2, CLASSES, 7])
+def test_another_head_takes_the_place_of_the_old_one(classes):
+    built, values = network(), normalized(pixels(4, 32))
+    model = content(mobilenetv2_onnx(built, input_size=32, metadata={"round": 1, "kept": "yes"}))
+    draw = np.random.RandomState(0)
+    weight, bias = draw.randn(classes, 16).astype(np.float32), draw.randn(classes)
+    replaced = replace_head(model, weight, bias, {"round": 2})
+    features = computed(built.backbone, values).mean((2, 3))
+    expected = {"logits": features @ weight.T + bias.astype(np.float32), "features": features}
+    check_onnx(replaced, values, expected)
+    with open_engine(replaced, outputs={"logits": (classes,)}) as engine:
+        assert engine.metadata == {"round": "2", "kept": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("weight", "bias"), [((2, 17), (2,)), ((2, 16), (3,)), ((16,), (16,)), ((2, 16, 1), (2,))]
+)
+def test_a_head_for_other_features_is_refused(weight, bias):
+    model = content(mobilenetv2_onnx(network(), input_size=32))
+    with pytest.raises(ForeignModelError, match=r"which has one of shape \(3, 16\)"):
+        replace_head(model, np.zeros(weight, np.float32), np.zeros(bias, np.float32))
+    frozen = content(frozen_onnx(network(), 14, None, None, input_size=32))
+    with pytest.raises(ForeignModelError, match="which has none"):
+        replace_head(frozen, np.zeros((2, 16), np.float32), np.zeros(2, np.float32))
+
+
+# --- publishing -------------------------------------------------------------------------------
+
+
+def test_a_model_is_published_once_it_was_checked(tmp_path):
+    built, values = network(), normalized(pixels(2, 32))
+    path = tmp_path / "new" / "model.onnx"
+    expected = {"logits": computed(built, values)}
+    model = mobilenetv2_onnx(built, input_size=32)
+    assert publish_onnx(model, path, values, expected) < 1e-5
+    with open_engine(path) as engine:
+        np.testing.assert_allclose(engine.run(values)["logits"], expected["logits"], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("output", "change", "message"),
+    [
+        ("logits", lambda array: array + 0.01 * np.abs(array).max(), r"by up to 0\.01 of its la"),
+        ("logits", lambda array: array * np.nan, "by up to nan"),
+        ("logits", lambda array: array[:, :2], r"is \(2, 3\), the network gives \(2, 2\)"),
+        ("logit", lambda array: array, "'logit' is missing"),
+    ],
+)
+def test_a_model_that_differs_from_its_network_is_not_published(output, change, message, tmp_path):
+    built, values = network(), normalized(pixels(2, 32))
+    model, logits = mobilenetv2_onnx(built, input_size=32), computed(built, values)
+    with pytest.raises(ModelFileError, match=message):
+        publish_onnx(model, tmp_path / "model.onnx", values, {output: change(logits)})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_wrong_padding_is_found_by_the_check():
+    built, values = network(pad_mode="same"), normalized(pixels(2, 64))
+    weights = {p.name: p.asnumpy() for p in built.get_parameters()}
+    model = content(mobilenetv2_onnx(weights, input_size=64, pad_mode="pad"))
+    with pytest.raises(ModelFileError, match=r"'logits' differs from the network's by up to"):
+        check_onnx(model, values, {"logits": computed(built, values)})
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"input_size": 31}, "input_size is 31; it must be at least 32"),
+        ({"pad_mode": "same"}, "pad_mode is 'same'; the network's is 'pad'"),
+        ({"mean": MEAN}, "give both or neither"),
+        ({"mean": MEAN[:2], "std": STD}, "mean is .* it must be three numbers"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(keywords, message):
+    with pytest.raises(ConfigurationError, match=message):
+        mobilenetv2_onnx(network(), **{"input_size": 32} | keywords)
+
+
+def test_a_cut_outside_the_backbone_is_refused():
+    for cut in (0, 20):
+        with pytest.raises(ConfigurationError, match=f"cut is {cut}; it must lie in 1 to 19"):
+            frozen_onnx(network(), cut, MEAN, STD, input_size=32)
+
+
+def test_another_networks_weights_are_refused():
+    weights = {p.name: p.asnumpy() for p in LeNet5().get_parameters()}
+    with pytest.raises(ForeignModelError, match=r"features\.0\.weight is missing among"):
+        mobilenetv2_onnx(weights, input_size=32)
+
+
+def test_the_mindspore_engine_says_what_the_onnx_engines_say():
+    built, values = network(), normalized(pixels(19, 32))
+    model = content(mobilenetv2_onnx(built, input_size=32))
+    handed = MindSporeEngine(built, (3, 32, 32), {"logits": (CLASSES,)}, {"round": "1"})
+    with handed as engine, open_engine(model, "onnxruntime") as other:
+        assert (engine.name, engine.metadata) == ("mindspore", {"round": "1"})
+        for number in (1, 3, 19):
+            found = engine.run(values[:number])["logits"]
+            np.testing.assert_allclose(found, other.run(values[:number])["logits"], atol=1e-4)
+    with pytest.raises(ConfigurationError, match="mindspore engine is closed"):
+        handed.run(values)
