@@ -88,6 +88,8 @@ def space_name(
 class ActivationCache:
     """Rows of numbers on disk, by space and digest, for any number of processes at once.
 
+    Threads of one process take an instance each.
+
     Parameters
     ----------
     directory : path, optional
