@@ -13,7 +13,14 @@ from collections.abc import Iterator
 from typing import Any
 
 MODULES = {
-    "Jobs": ["sedna_tinyms.jobs", "sedna_tinyms.jobs.runner", "sedna_tinyms.jobs.events"],
+    "Jobs": [
+        "sedna_tinyms.jobs",
+        "sedna_tinyms.jobs.runner",
+        "sedna_tinyms.jobs.events",
+        "sedna_tinyms.jobs.explanation",
+        "sedna_tinyms.jobs.rehearsal",
+    ],
+    "Diagnosis": ["sedna_tinyms.diagnosis"],
     "Estimators": ["estimators"],
     "Backends and worker library": [
         "sedna_tinyms.backend",
