@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from sedna_tinyms.diagnosis.convolutions import check_convolutions
-from sedna_tinyms.diagnosis.finding import Finding, Level, worst_exit_code
+from sedna_tinyms.diagnosis.finding import Finding, worst_exit_code
 from sedna_tinyms.diagnosis.installation import (
     check_extras,
     check_mindspore,
@@ -22,7 +22,7 @@ from sedna_tinyms.diagnosis.machine import (
     check_port,
 )
 
-__all__ = ["Finding", "Level", "diagnose", "worst_exit_code"]
+__all__ = ["Finding", "diagnose", "worst_exit_code"]
 
 
 def diagnose(root: Path | None = None, *, port: int = 0, quick: bool = False) -> list[Finding]:

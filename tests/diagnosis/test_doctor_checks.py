@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sedna_tinyms.diagnosis import Level, diagnose, worst_exit_code
+from sedna_tinyms.diagnosis import diagnose, worst_exit_code
 from sedna_tinyms.diagnosis import installation as installed
 from sedna_tinyms.diagnosis.convolutions import check_convolutions
-from sedna_tinyms.diagnosis.finding import note, problem, warning
+from sedna_tinyms.diagnosis.finding import Level, note, problem, warning
 from sedna_tinyms.diagnosis.machine import check_clocks, check_cores, check_directory, check_port
 from sedna_tinyms.errors import EndpointError, StorageError
 
