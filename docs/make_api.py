@@ -32,12 +32,14 @@ MODULES = {
         f"sedna_tinyms.learning.{name}"
         for name in ("cache", "activations", "memory", "selection", "accuracy_matrix", "metrics")
     ],
+    "Engines": ["sedna_tinyms.engine", "sedna_tinyms.engine.mindspore_engine"],
     "TinyMS core": [
         "sedna_tinyms.tinyms",
         *(
             f"sedna_tinyms.tinyms.{name}"
             for name in (
                 "model",
+                "model.mobilenetv2_onnx",
                 "vision",
                 "data",
                 "losses",
