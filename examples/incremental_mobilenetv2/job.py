@@ -27,13 +27,12 @@ def build_estimator() -> Any:
         input_size=int(setting("INPUT_SHAPE", "224")),
         width=float(setting("WIDTH", "1.0")),
         initial_weights=setting("BASE_MODEL_URL"),
-        train_layers=setting("TRAIN_LAYERS", "last_blocks"),
+        strategy=setting("STRATEGY", "latent"),
         epochs=int(setting("EPOCHS", "10")),
         learning_rate=float(setting("LEARNING_RATE", "0.01")),
         batch_size=int(setting("BATCH_SIZE", "32")),
         replay_bytes=int(setting("REPLAY_BYTES", "50000000")),
         seed=int(setting("SEED", "0")),
-        export_onnx=True,  # what the other workers run
     )
 
 

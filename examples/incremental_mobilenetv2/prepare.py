@@ -41,7 +41,7 @@ PREPARED = "prepared.json"
 REAL = {
     "INPUT_SHAPE": "224",
     "WIDTH": "1.0",
-    "TRAIN_LAYERS": "last_blocks",
+    "STRATEGY": "latent",
     "EPOCHS": "15",
     "LEARNING_RATE": "0.01",
     "REPLAY_BYTES": "60000000",  # 400 pictures of 224 x 224
@@ -84,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
         action="append",
         default=[],
         type=_setting,
-        help="a setting of the workers (see job.yaml), such as TRAIN_LAYERS=head; repeatable",
+        help="a setting of the workers (see job.yaml), such as STRATEGY=head; repeatable",
     )
     real = parser.add_argument_group("real pictures")
     real.add_argument("--images", type=Path, help="a folder of pictures instead of drawn ones")
@@ -238,7 +238,6 @@ def write_models(root: Path, settings: Mapping[str, str], weights: Path | None) 
         width=float(settings["WIDTH"]),
         initial_weights=weights,
         seed=int(settings["SEED"]),
-        export_onnx=True,
     )
     for name in ("initial", "deploy"):
         (root / "models" / name).mkdir(parents=True)

@@ -35,7 +35,7 @@ def write_onnx(path, card=CARD, seed=0, **options):
 def trained(tmp_path_factory):
     """An estimator that has learnt the colours, and the ONNX file of its network."""
     estimator = TinyMSMobileNetV2(
-        NAMES, SIZE, 0.35, epochs=3, batch_size=12, train_layers="head", learning_rate=0.1
+        NAMES, SIZE, 0.35, epochs=3, batch_size=12, strategy="head", learning_rate=0.1
     )
     estimator.train(samples(36))
     path = tmp_path_factory.mktemp("trained") / "model.onnx"
