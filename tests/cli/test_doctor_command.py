@@ -52,3 +52,31 @@ def test_mindspore_is_not_imported_here(doctor):
     imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
     assert "sedna_tinyms.diagnosis" in imported
     assert not imported & {"mindspore", "numpy", "rich", "yaml", "requests"}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message", "mend"),
+    [
+        ('head -c 4096 /dev/zero > "$0/file"', "No space left", "du -xh --max-depth=1"),
+        ('mount -o remount,ro "$0"', "Read-only file system", "mount -o remount,rw"),
+    ],
+    ids=["full", "read-only"],
+)
+def test_a_root_on_a_disk_that_takes_nothing(tmp_path, spoil, message, mend):
+    """On a small file system that only this process sees; modes would not stop root."""
+    script = (
+        f'mount -t tmpfs -o size=4k tmpfs "$0" && {spoil} || exit 77\n'
+        'exec "$1" -m sedna_tinyms doctor --quick --json --root "$0"'
+    )
+    as_root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    words = ["unshare", *as_root, "--mount", "sh", "-c", script, str(tmp_path), sys.executable]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    except FileNotFoundError:
+        pytest.skip("there is no unshare here")
+    if done.returncode in (1, 77) and not done.stdout:
+        pytest.skip(f"this machine lets nobody mount: {done.stderr}")
+    assert done.returncode == 13
+    findings = {each["check"]: each for each in json.loads(done.stdout)["findings"]}
+    assert message in findings["root"]["message"]
+    assert findings["root"]["mend"].startswith(mend)
