@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from sedna_tinyms import __version__
 from sedna_tinyms.errors import SednaTinyMSError, UsageError
 
-__all__ = ["main"]
+__all__ = ["exit_code_page", "main"]
 
 COMMANDS = {
     "run": "run an incremental-learning job on this machine",
@@ -26,8 +26,6 @@ COMMANDS = {
     "bench": "run a benchmark that comes with the source",
     "doctor": "find out what is wrong with this installation or machine",
 }
-
-EXIT_CODE_PAGE = "docs/exit-codes/{}.md"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,8 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SednaTinyMSError as error:
         print(f"sedna-tinyms {name}: {error}", file=sys.stderr)
         if error.exit_code > UsageError.exit_code:
-            page = EXIT_CODE_PAGE.format(error.exit_code)
-            print(f"(exit code {error.exit_code}: {page})", file=sys.stderr)
+            print(exit_code_page(error.exit_code), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+
+
+def exit_code_page(code: int) -> str:
+    """Return where the manual says what an exit code means and what to do."""
+    return f"(exit code {code}: docs/exit-codes/{code}.md)"

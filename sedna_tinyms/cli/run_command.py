@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from sedna_tinyms.cli import exit_code_page
 from sedna_tinyms.cli.validate_command import summary
 from sedna_tinyms.errors import WorkerError
 from sedna_tinyms.jobs.events import Event
@@ -100,7 +101,10 @@ def run(arguments: argparse.Namespace) -> int:
     if received:
         return 128 + received[0]
     failed = [record.round for record in report.records if record.outcome == "failed"]
-    return WorkerError.exit_code if failed else 0
+    if not failed:
+        return 0
+    print(exit_code_page(WorkerError.exit_code), file=sys.stderr)
+    return WorkerError.exit_code
 
 
 def _runner(

@@ -171,5 +171,7 @@ def test_an_error_names_its_page(toy_job, tmp_path):
     shop = Shop(toy_job, tmp_path)
     assert shop.end_with_12() == 12
     assert shop.errors.endswith("(exit code 12: docs/exit-codes/12.md)\n")
+    assert shop.end_with_10() == 10
+    assert shop.errors.endswith("(exit code 10: docs/exit-codes/10.md)\n")
     assert shop.end_with_2() == 2
     assert "exit code" not in shop.errors
