@@ -104,7 +104,9 @@ def facts(options: argparse.Namespace) -> Numbers:
 
 def grouped_by_class(domains: Sequence[Domain]) -> list[Domain]:
     """Return the pictures of all domains, in groups of classes."""
-    groups = np.array_split(class_names(domains), GROUPS)
+    first, *others = class_names(domains)  # a classifier begins with two classes
+    groups = np.array_split(others, min(GROUPS, max(1, len(others))))
+    groups[0] = np.array([first, *groups[0]])
     return [
         Domain(
             "+".join(group),
@@ -112,7 +114,6 @@ def grouped_by_class(domains: Sequence[Domain]) -> list[Domain]:
             [sample for domain in domains for sample in domain.test if sample[1] in group],
         )
         for group in groups
-        if len(group)
     ]
 
 
