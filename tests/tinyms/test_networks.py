@@ -19,6 +19,7 @@ from sedna_tinyms.tinyms.model import (
     load_weights,
     mobilenetv2,
     save_weights,
+    settle_normalization,
     ssd300_infer,
     ssd300_mobilenetv2,
 )
@@ -180,9 +181,16 @@ def test_an_ssd300_takes_steps_on_drawn_boxes_and_finds_boxes_after(tmp_path):
         def on_train_step_end(self, run_context):
             losses.append(float(run_context.original_args().net_outputs.asnumpy()))
 
-    trained.train(3, transform.apply_ds(dataset, batch_size=2), callbacks=[Log()])
+    pictures = transform.apply_ds(dataset, batch_size=2)
+    trained.train(3, pictures, callbacks=[Log()])
     assert np.isfinite(losses).all()
     assert losses[-1] < losses[0]
+
+    columns = next(pictures.create_tuple_iterator(num_epochs=1))
+    learnt = float(net_with_loss(network).set_train(True)(*columns).asnumpy())
+    settle_normalization(network, pictures)
+    predicted = float(net_with_loss(network).set_train(False)(*columns).asnumpy())
+    assert predicted == pytest.approx(learnt, rel=0.2)
 
     trained.save_checkpoint(tmp_path / "ssd.ckpt")
     detector = Model(ssd300_infer(2))

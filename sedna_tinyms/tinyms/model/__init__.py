@@ -20,6 +20,7 @@ from sedna_tinyms.tinyms.model.mobilenetv2 import (
     mobilenetv2_infer,
 )
 from sedna_tinyms.tinyms.model.model import Model, load
+from sedna_tinyms.tinyms.model.normalization import settle_normalization
 from sedna_tinyms.tinyms.model.ssd300 import (
     SSD300,
     SSD300Detector,
@@ -68,6 +69,7 @@ __all__ = [
     "read_weights",
     "resnet50",
     "save_weights",
+    "settle_normalization",
     "ssd300_infer",
     "ssd300_mobilenetv2",
     "vgg11",

@@ -197,7 +197,8 @@ def ssd300_mobilenetv2(
     """Build an SSD300 on a MobileNetV2.
 
     Train it as ``Model(net_with_loss(ssd300_mobilenetv2()))`` on what
-    ``voc_transform.apply_ds`` gives.
+    ``voc_transform.apply_ds`` gives. After less than some thousand steps, call
+    `settle_normalization` with network and dataset before it predicts.
 
     Parameters
     ----------
