@@ -4,6 +4,14 @@ from toy_job import ToyJob
 pytest.register_assert_rewrite("sedna_tinyms.testing")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_the_tests(tmp_path_factory):
+    """Keep what is remembered between runs out of the user's own cache directory."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def toy_job(tmp_path):
     """Return a whole job with workers that take milliseconds."""

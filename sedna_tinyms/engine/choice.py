@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,7 +83,15 @@ def remember(question: Mapping[str, Any], milliseconds: Mapping[str, float]) -> 
 
 
 def _path(question: Mapping[str, Any]) -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     text = json.dumps(question, sort_keys=True)
     name = hashlib.sha256(text.encode()).hexdigest()[:32]
-    return Path(base, "sedna-tinyms", "engines", f"{name}.json").expanduser()
+    return _cache() / "sedna-tinyms" / "engines" / f"{name}.json"
+
+
+def _cache() -> Path:
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base)
+    try:
+        return Path("~/.cache").expanduser()
+    except RuntimeError:  # a container's user may have no home
+        return Path(tempfile.gettempdir())

@@ -138,6 +138,7 @@ def _fastest(file: OnnxFile, candidates: Sequence[Choice], batch: int) -> Engine
     The lightest stands first among `candidates`.
     """
     named = {f"{choice.engine} {choice.precision}": choice for choice in candidates}
+    batch = min(batch, Engine.samples_at_once)  # of more, an engine computes so many at once
     question = {
         "structure": file.structure,
         "processor": processor(),

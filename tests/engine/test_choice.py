@@ -102,6 +102,15 @@ def test_a_memory_that_cannot_be_written_is_done_without(remembered, caplog):
     assert "measured again next time" in caplog.text
 
 
+def test_a_user_without_a_home_remembers_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    choice(linear())
+    assert choice(linear()).reason.endswith("measured earlier")
+    assert list(tmp_path.glob("sedna-tinyms/engines/*.json"))
+
+
 def test_an_engine_that_cannot_load_the_model_is_left_out(monkeypatch, caplog):
     def broken(*_):
         raise ModelFileError("OpenVINO cannot load it")
