@@ -1,4 +1,4 @@
-"""The first generation's MobileNetV2 tutorial from training to serving, as a program of its own."""
+"""TinyMS's tutorials of both generations, from training to serving, as programs of their own."""
 
 import os
 import re
@@ -6,25 +6,30 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 from serving_http import free_port
 
-PROGRAM = Path(__file__).parents[1] / "tutorial_mobilenetv2.py"
+PROGRAMS = Path(__file__).parents[1]
 
 
-def test_the_mobilenetv2_tutorial_runs_unmodified(tmp_path):
-    serving_path = tmp_path / "serving"
-    serving_path.mkdir()
-    command = ["-m", "sedna_tinyms", "exec", "--as-tinyms", str(PROGRAM), str(free_port())]
+def run(program, directory):
+    """Run a program written for TinyMS; return what it said."""
+    command = ["-m", "sedna_tinyms", "exec", "--as-tinyms", str(PROGRAMS / program)]
     done = subprocess.run(
-        [sys.executable, *command],
-        cwd=tmp_path,
-        env=os.environ | {"TINYMS_SERVING_PATH": str(serving_path)},
+        [sys.executable, *command, str(free_port())],
+        cwd=directory,
+        env=os.environ | {"TINYMS_SERVING_PATH": str(directory / "serving")},
         capture_output=True,
         text=True,
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    said = done.stdout
+    return done.stdout
+
+
+def test_the_mobilenetv2_tutorial_of_the_first_generation_runs_unmodified(tmp_path):
+    (tmp_path / "serving").mkdir()
+    said = run("tutorial_mobilenetv2.py", tmp_path)
     assert re.search(r"epoch: \[ *1/ *2\], step:\[ *1/ *2\], loss:\[", said)
     assert re.search(r"^accuracy [01]\.\d+$", said, re.MULTILINE)
     assert "listed ['mobilenetv2']" in said
@@ -35,3 +40,25 @@ def test_the_mobilenetv2_tutorial_runs_unmodified(tmp_path):
         "mobilenetv2_cifar10-1_2.ckpt",
         "mobilenetv2_cifar10-2_2.ckpt",
     ]
+
+
+def write_mnist(directory, prefix):
+    """Write 32 noisy digits in MNIST's own format."""
+    directory.mkdir(parents=True)
+    pixels = np.random.RandomState(0).randint(0, 256, (32, 28, 28), dtype=np.uint8)
+    for name, kind, content in (
+        ("images-idx3", [2051, 32, 28, 28], pixels.tobytes()),
+        ("labels-idx1", [2049, 32], bytes(i % 10 for i in range(32))),
+    ):
+        header = np.array(kind, ">i4").tobytes()
+        (directory / f"{prefix}-{name}-ubyte").write_bytes(header + content)
+
+
+def test_the_lenet5_quick_start_of_the_second_generation_runs_unmodified(tmp_path):
+    write_mnist(tmp_path / "mnist" / "train", "train")
+    write_mnist(tmp_path / "mnist" / "test", "t10k")
+    said = run("tutorial_lenet5.py", tmp_path)
+    assert "epoch: 2 step: 4, loss is " in said
+    assert re.search(r"^metrics \{'Accuracy': [01]\.\d+\}$", said, re.MULTILINE)
+    assert said.endswith("listed ['lenet5_mnist']\nalike True\n")
+    assert len(list(tmp_path.glob("checkpoint_lenet-*.ckpt"))) == 2
