@@ -1,6 +1,7 @@
 """The demo's inference worker where only ``sedna-tinyms[edge]`` is installed.
 
-These tests make an environment with pip, so they need its package index.
+These tests make an environment with pip, so they need its package index; elsewhere, leave them out
+with ``-m "not index"``.
 """
 
 import json
@@ -20,6 +21,8 @@ from estimators.model_card import ModelCard
 from sedna_tinyms.artifact.files import write_json
 from sedna_tinyms.testing import Controller
 from sedna_tinyms.tinyms.model.mobilenetv2_onnx import mobilenetv2_onnx
+
+pytestmark = pytest.mark.index
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "incremental_mobilenetv2"
 NAMES = ("bolt", "gear", "nut")
