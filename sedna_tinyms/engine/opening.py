@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 import numpy as np
@@ -145,7 +145,7 @@ def _fastest(file: OnnxFile, candidates: Sequence[Choice], batch: int) -> Engine
         "threads": candidates[0].threads,
         "batch": batch,
         "candidates": list(named),
-        "versions": {choice.engine: version(choice.engine) for choice in candidates},
+        "versions": {choice.engine: _version(choice.engine) for choice in candidates},
     }
     milliseconds = recall(question)
     when = "measured earlier"
@@ -160,7 +160,8 @@ def _fastest(file: OnnxFile, candidates: Sequence[Choice], batch: int) -> Engine
     best = next(name for name in named if milliseconds.get(name, math.inf) <= LEVEL * least)
     choice = named[best]
     rank = "the fastest" if milliseconds[best] == least else "the lightest as fast as others"
-    reason = f"{rank} of {len(milliseconds)}, {when}"
+    _, colon, note = choice.reason.partition("; ")
+    reason = f"{rank} of {len(milliseconds)}, {when}{colon}{note}"
     choice = Choice(choice.engine, choice.precision, choice.threads, reason, milliseconds)
     for name, engine in opened.items():
         if name != best:
@@ -169,6 +170,13 @@ def _fastest(file: OnnxFile, candidates: Sequence[Choice], batch: int) -> Engine
         return ENGINES[choice.engine](file, choice)
     opened[best].choice = choice
     return opened[best]
+
+
+def _version(engine: str) -> str:
+    try:
+        return version(engine)
+    except PackageNotFoundError:  # the module is another distribution's, as onnxruntime-gpu's
+        return "unknown"
 
 
 def _open_all(

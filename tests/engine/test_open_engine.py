@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -219,6 +220,8 @@ def test_a_processor_without_bfloat16_computes_f32_and_says_so(precision, tmp_pa
     with open_engine(linear(), "openvino", precision=precision) as engine:
         assert engine.choice.precision == "f32"
         assert engine.choice.reason == "asked for; this processor has no bf16"
+    with open_engine(linear(), precision=precision) as engine:
+        assert re.search(r"of 2, measured \w+; .* has no bf16", engine.choice.reason)
 
 
 def test_onnx_runtime_computes_f32_and_says_so():
