@@ -152,6 +152,53 @@ def test_an_image_folder_for_evaluation_gives_the_same_as_single_pictures(folder
     np.testing.assert_allclose(columns[0]["image"], load_images(paths, transform), atol=1e-6)
 
 
+def evaluated(directory, transform):
+    dataset = ImageFolderDataset(str(directory), shuffle=False)
+    batches = transform.apply_ds(dataset, batch_size=1, is_training=False)
+    (row,) = batches.create_dict_iterator(num_epochs=1, output_numpy=True)
+    return row["image"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "name"),
+    [
+        ("L", "p.png"),
+        ("LA", "p.png"),
+        ("P", "p.png"),
+        ("RGBA", "p.tif"),
+        ("CMYK", "p.jpg"),
+        ("I;16", "p.png"),
+    ],
+)
+def test_an_image_folder_reads_every_mode_as_we_do(mode, name, tmp_path):
+    (tmp_path / "bolt").mkdir()
+    picture = Image.fromarray(noise(40, 50))
+    if mode == "I;16":
+        picture = Image.fromarray(noise(40, 50)[..., 0].astype(np.uint16) * 257)
+    else:
+        picture = picture.convert(mode)
+    picture.save(tmp_path / "bolt" / name)
+    transform = ImageFolderTransform(size=32)
+    ours = load_images([tmp_path / "bolt" / name], transform)
+    np.testing.assert_allclose(evaluated(tmp_path, transform), ours, atol=1e-6)
+
+
+def test_a_photo_taken_sideways_is_turned_where_we_read_it_alone(tmp_path):
+    """By the image folder it is not, and a PIL image stays as it lies, as the manual says."""
+    (tmp_path / "bolt").mkdir()
+    path = tmp_path / "bolt" / "sideways.png"
+    image = Image.fromarray(noise(40, 50))
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(path, exif=exif)
+    transform = ImageFolderTransform(size=32)
+    upright = transform(np.ascontiguousarray(np.rot90(noise(40, 50), -1)))
+    np.testing.assert_array_equal(load_images([path], transform)[0], upright)
+    lying = transform(noise(40, 50))
+    np.testing.assert_allclose(evaluated(tmp_path, transform)[0], lying, atol=1e-6)
+    np.testing.assert_array_equal(transform(Image.open(path)), lying)
+
+
 def test_an_image_folder_for_training_is_cropped_at_random_and_repeated(folder):
     transform = ImageFolderTransform(size=32)
     dataset = ImageFolderDataset(str(folder), shuffle=False)

@@ -55,7 +55,8 @@ class Transform:
         Parameters
         ----------
         img : PIL.Image or ndarray
-            Of any mode; (H, W) or (H, W, C) if an array, with values from 0 to 255.
+            Of any mode, and as it lies: `load_img` turns a photo upright by its EXIF data. An
+            array is (H, W) or (H, W, C), with values from 0 to 255.
 
         Returns
         -------
