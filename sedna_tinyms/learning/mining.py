@@ -25,6 +25,9 @@ __all__ = ["FILTERS", "Energy", "HardExampleFilter", "Margin", "Novelty", "regis
 
 Number: TypeAlias = float | str
 
+CALIBRATED_AT = (16, 32, 64, 128)
+"""After so many pictures, `Novelty` looks at their distances, before all familiar ones are seen."""
+
 
 class HardExampleFilter(ABC):
     """Base of the filters: hard is what scores higher than a threshold."""
@@ -146,67 +149,91 @@ class Energy(_HighestShare):
         return float(-self.temperature * (highest + np.log(np.exp(logits - highest).sum())))
 
 
-class Novelty(_HighestShare):
-    """Hard if the picture resembles none of those seen before.
+class Novelty(HardExampleFilter):
+    """Hard if the picture resembles neither what is familiar nor an earlier hard example.
 
-    The score is the mean distance to the nearest of them, by the cosine of the embeddings. So the
-    first pictures of a kind are hard, and later ones of the same kind are not.
+    The score is the mean distance to the nearest of these, by the cosine of the embeddings. So the
+    first pictures of a new kind are hard, and the later ones are not.
 
     Parameters
     ----------
     share : number
-        How many of the pictures somebody has time to label, as a share between 0 and 1.
+        How many of the familiar pictures may count as hard, as a share between 0 and 1.
     neighbours : number
         How many of the nearest to take the mean of.
+    familiar : number
+        How many of the first pictures show what is familiar.
     window : number
-        How many earlier pictures are remembered, and with how many scores one is compared.
+        How many pictures are remembered at most, the familiar ones and the latest hard ones.
 
     Notes
     -----
-    Sun et al., "Out-of-Distribution Detection with Deep Nearest Neighbors" (ICML 2022).
+    Sun et al., "Out-of-Distribution Detection with Deep Nearest Neighbors" (ICML 2022). After an
+    update of the whole network, embeddings are others: for a while, more pictures than usual are
+    hard.
     """
 
     def __init__(
         self,
         share: Number = 0.1,
         neighbours: Number = 5,
+        familiar: Number = 200,
         window: Number = 1000,
         **_further: Any,
     ) -> None:
-        super().__init__(share, window)
+        self.share = _number(self, "share", share, 0.0, 1.0)
         self.neighbours = int(_number(self, "neighbours", neighbours, 1.0, 1e6))
+        self.familiar = int(_number(self, "familiar", familiar, 2.0, 1e6))
+        self.window = int(_number(self, "window", window, self.familiar, 1e6))
+        self.threshold = math.inf
         self._seen = np.empty((0, 0), np.float32)
-        self._total = 0
+        self._answers = 0
 
     def score(self, infer_result: Any) -> float:
-        """Return the mean distance to the nearest pictures seen, from 0 to 2; NaN for the first."""
-        embedding = self._direction(infer_result)
-        seen = self._seen[: self._total]
-        if embedding.shape != seen.shape[1:] or not len(seen) or not np.isfinite(embedding).all():
+        """Return the mean distance to the nearest pictures, from 0 to 2; NaN where none is."""
+        direction = self._direction(infer_result)
+        if not len(self._seen) or direction.shape != self._seen.shape[1:]:
             return math.nan
-        cosines = seen @ embedding
-        nearest = min(self.neighbours, len(cosines))
-        return float(1 - np.partition(cosines, -nearest)[-nearest:].mean())
+        return float(1 - self._nearest(self._seen @ direction))
 
     def __call__(self, infer_result: Any = None) -> bool:
-        """Tell whether the picture is new, and remember it."""
-        hard = super().__call__(infer_result)
-        embedding = self._direction(infer_result)
-        if np.isfinite(embedding).all():
-            self._remember(embedding)
+        """Tell whether the picture is new, and remember it if it is hard or familiar."""
+        hard = self.score(infer_result) > self.threshold  # never, if it is NaN
+        direction = self._direction(infer_result)
+        if not np.isfinite(direction).all():
+            return False
+        if direction.shape != self._seen.shape[1:]:  # the first, or the first of another model
+            self._seen = np.empty((0, direction.size), np.float32)
+            self._answers, self.threshold = 0, math.inf
+        self._answers += 1
+        if hard or self._answers <= self.familiar:
+            self._remember(direction)
         return hard
 
     def _direction(self, infer_result: Any) -> NDArray[np.float32]:
         embedding = _attribute(self, infer_result, "embedding")
         return (embedding / (np.linalg.norm(embedding) or 1.0)).astype(np.float32)
 
-    def _remember(self, embedding: NDArray[np.float32]) -> None:
-        """Put an embedding in the place of the oldest one."""
-        if embedding.shape != self._seen.shape[1:]:  # the first, or the first of another model
-            self._seen = np.zeros((self._latest.maxlen or 1, embedding.size), np.float32)
-            self._total = 0
-        self._seen[self._total % len(self._seen)] = embedding
-        self._total += 1
+    def _nearest(self, cosines: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the mean of the highest cosines, along the last axis."""
+        count = min(self.neighbours, cosines.shape[-1])
+        highest = np.partition(cosines, -count, axis=-1)[..., -count:]
+        return np.asarray(highest.mean(axis=-1))
+
+    def _remember(self, direction: NDArray[np.float32]) -> None:
+        if len(self._seen) == self.window:  # the oldest hard one goes
+            self._seen = np.delete(self._seen, min(self.familiar, self.window - 1), axis=0)
+        self._seen = np.concatenate([self._seen, direction[None]])
+        if self._answers == self.familiar or (
+            self._answers < self.familiar and self._answers in CALIBRATED_AT
+        ):
+            self._calibrate()
+
+    def _calibrate(self) -> None:
+        """Let the share of what is familiar lie beyond the threshold."""
+        others = ~np.eye(len(self._seen), dtype=bool)
+        cosines = (self._seen @ self._seen.T)[others].reshape(len(self._seen), -1)
+        self.threshold = float(np.quantile(1 - self._nearest(cosines), 1 - self.share))
 
 
 FILTERS: dict[str, type[HardExampleFilter]] = {

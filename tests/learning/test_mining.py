@@ -99,11 +99,20 @@ def test_what_is_missing_is_said():
 # The share that is hard
 
 
-@pytest.mark.parametrize("kind", [Energy, Novelty])
-def test_in_the_long_run_the_share_is_hard_whatever_the_pictures_show(kind):
+@pytest.mark.parametrize(
+    "mine", [Energy(share="0.2", window="200"), Novelty(share="0.2", familiar="200")], ids=str
+)
+def test_in_the_long_run_no_more_than_the_share_is_hard(mine):
     rng = np.random.default_rng(1)
-    mine = kind(share="0.2", window="200")
-    hard = [mine(Answer(rng.normal(5, 2, 7), rng.normal(size=16))) for _ in range(2000)]
+    hard = [mine(Answer(rng.normal(5, 2, 7), rng.normal(size=4))) for _ in range(2000)]
+    assert np.mean(hard[:400]) > 0.02
+    assert np.mean(hard[500:]) < 0.25
+
+
+def test_energy_keeps_to_its_share():
+    rng = np.random.default_rng(1)
+    mine = Energy(share="0.2", window="200")
+    hard = [mine(Answer(rng.normal(5, 2, 7))) for _ in range(2000)]
     assert np.mean(hard[500:]) == pytest.approx(0.2, abs=0.04)
 
 
@@ -118,20 +127,23 @@ def test_many_are_hard_when_something_new_begins():
 def test_the_first_of_a_kind_are_new_and_later_ones_are_not():
     rng = np.random.default_rng(3)
     known, new = np.eye(32)[0] * 5, np.eye(32)[1] * 5
-    mine = Novelty(share=0.1, neighbours=3)
-    for _ in range(60):
+    mine = Novelty(share=0.05, neighbours=3)
+    for _ in range(200):
         mine(Answer(embedding=known + rng.normal(0, 0.3, 32)))
-    kind = [mine(Answer(embedding=new + rng.normal(0, 0.3, 32))) for _ in range(20)]
+    assert mine.score(Answer(embedding=known)) < mine.threshold
+    kind = [mine(Answer(embedding=new + rng.normal(0, 0.2, 32))) for _ in range(60)]
     assert kind[:3] == [True] * 3
-    assert not any(kind[10:])
+    assert sum(kind[30:]) < 8
 
 
-def test_only_the_latest_pictures_are_remembered():
-    mine = Novelty(window=4, neighbours=1)
-    for direction in range(6):
-        mine(Answer(embedding=np.eye(8)[direction]))
-    assert mine.score(Answer(embedding=np.eye(8)[0])) == pytest.approx(1.0)
-    assert mine.score(Answer(embedding=np.eye(8)[5])) == pytest.approx(0.0)
+def test_only_the_familiar_and_the_latest_hard_pictures_are_remembered():
+    mine = Novelty(familiar=2, window=4, neighbours=1, share=0)
+    mine(Answer(embedding=np.eye(16)[0]))
+    mine(Answer(embedding=np.eye(16)[0] + 0.5 * np.eye(16)[1]))
+    hard = [mine(Answer(embedding=np.eye(16)[axis])) for axis in (2, 3, 4, 5, 4)]
+    assert hard == [True, True, True, True, False]
+    scores = [mine.score(Answer(embedding=np.eye(16)[axis])) for axis in (0, 2, 3, 4, 5)]
+    assert scores == pytest.approx([0, 1, 1, 0, 0], abs=1e-6)
 
 
 def test_another_models_embeddings_begin_anew():
@@ -159,7 +171,8 @@ def test_an_embedding_of_nans_is_not_remembered():
         (Margin, {"threshold": 1.5}, "from 0 to 1"),
         (Energy, {"share": "nan"}, "share of the hard-example filter Energy is 'nan'"),
         (Energy, {"temperature": 0}, "temperature"),
-        (Novelty, {"window": "0"}, "window"),
+        (Novelty, {"window": "100"}, "window of the hard-example filter Novelty is '100'; it must"),
+        (Novelty, {"familiar": 1}, "familiar"),
         (Novelty, {"neighbours": None}, "neighbours"),
     ],
 )

@@ -39,7 +39,7 @@ HARD_EXAMPLE_FILTERS: dict[str, tuple[str, ...]] = {
 OWN_FILTERS: dict[str, tuple[str, ...]] = {
     "Margin": ("threshold",),
     "Energy": ("share", "temperature", "window"),
-    "Novelty": ("share", "neighbours", "window"),
+    "Novelty": ("share", "neighbours", "familiar", "window"),
 }
 """Those of `sedna_tinyms.learning.mining`."""
 
