@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import logging
+from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
 from sedna_tinyms.backend.estimator_backend import EstimatorBackend
-from sedna_tinyms.errors import ConfigurationError
+from sedna_tinyms.errors import ConfigurationError, ForeignModelError
 
 __all__ = ["ONNXBackend"]
 
 logger = logging.getLogger(__name__)
+
+CHECKPOINTS = (".ckpt", ".npz", ".safetensors")
 
 
 class ONNXBackend(EstimatorBackend):
@@ -70,6 +73,23 @@ class ONNXBackend(EstimatorBackend):
             Always; the message says what to do.
         """
         _refuse("is not saved again")
+
+    def _load_into(
+        self,
+        estimator: Any,
+        path: Path,
+        url: str,
+        kwargs: dict[str, Any],
+        *,
+        to_train: bool = False,
+    ) -> Any:
+        if PurePosixPath(url).suffix in CHECKPOINTS:
+            raise ForeignModelError(
+                f"{url} is a checkpoint, and BACKEND_TYPE is ONNX: let the job's Model name the "
+                ".onnx file beside it, with the format onnx, or give this worker "
+                "BACKEND_TYPE=TINYMS, which needs MindSpore"
+            )
+        return super()._load_into(estimator, path, url, kwargs, to_train=to_train)
 
 
 def _return_free_memory() -> None:

@@ -8,7 +8,7 @@ import fsspec
 import pytest
 
 from sedna_tinyms.backend import ONNXBackend
-from sedna_tinyms.errors import ConfigurationError, ModelFileError
+from sedna_tinyms.errors import ConfigurationError, ForeignModelError, ModelFileError
 
 DEADLINE = 60.0
 
@@ -83,6 +83,12 @@ def test_a_broken_update_leaves_the_model_in_service(tmp_path):
         with pytest.raises(ModelFileError, match=name):
             backend.load(str(tmp_path / f"{name}.onnx"))
     assert backend.predict(0) == [1, 0]
+
+
+def test_a_checkpoint_is_refused_with_the_way_out(tmp_path):
+    path = write_number(tmp_path / "deploy.ckpt", 1)
+    with pytest.raises(ForeignModelError, match=r"deploy.ckpt is a checkpoint.*name the \.onnx"):
+        ONNXBackend(OneNumber, model_save_path=path).predict(0)
 
 
 def test_a_remote_model_is_fetched():
