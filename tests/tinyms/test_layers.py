@@ -47,7 +47,7 @@ def test_initial_values_have_their_shape_and_type():
 
 @pytest.mark.parametrize("compiled", [False, True])
 def test_gradients_of_a_function_and_of_the_weights_of_a_layer(compiled):
-    set_context(mode=PYNATIVE_MODE)  # a Model that another test compiled prefers graph mode
+    set_context(mode=PYNATIVE_MODE)  # an estimator that another test trained prefers graph mode
 
     def cube(x):
         return (x**3).sum()

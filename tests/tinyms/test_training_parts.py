@@ -90,7 +90,7 @@ def test_graph_mode_is_preferred_unless_the_user_chose(before, modes):
 TRAINING = """
 import numpy as np
 from sedna_tinyms.tinyms.callbacks import Callback
-from sedna_tinyms.tinyms.context import PYNATIVE_MODE, get_context, set_context
+from sedna_tinyms.tinyms.context import get_context, set_context
 from sedna_tinyms.tinyms.data import NumpySlicesDataset
 from sedna_tinyms.tinyms.layers import Dense
 from sedna_tinyms.tinyms.losses import MSELoss
