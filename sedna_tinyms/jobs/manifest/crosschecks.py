@@ -20,6 +20,12 @@ __all__ = ["check_job"]
 TRAINED_FORMATS = ("ckpt", "onnx")
 """What the TINYMS backend reports; the second where an ONNX file was exported too."""
 
+FORMAT_READ = {"TINYMS": "ckpt", "MINDSPORE": "ckpt", "ONNX": "onnx"}
+"""The format of the models that a backend loads."""
+
+MODEL_LOADED = {"train": "initial", "eval": "eval", "inference": "deploy"}
+"""Whose format a worker's models have."""
+
 TEMPLATES = {
     "train": "spec.trainSpec.template",
     "eval": "spec.evalSpec.template",
@@ -54,6 +60,7 @@ def check_job(
     _check_references(job, datasets, models, findings)
     _check_directories(job, datasets, models, findings)
     _check_formats(job, models, findings)
+    _check_backends(job, models, findings)
     _check_triggers(job, findings)
     _check_hot_update(job, findings)
     check_annotations(job, findings)
@@ -180,6 +187,42 @@ def _check_formats(job: YamlNode, models: Mapping[str, YamlNode], findings: Find
             "on only with a trained model of this format, and the TINYMS backend reports "
             f"{' and '.join(TRAINED_FORMATS)} (Sedna's LocalController crashes where none fits)",
         )
+
+
+def _check_backends(job: YamlNode, models: Mapping[str, YamlNode], findings: Findings) -> None:
+    used = _referenced(job, models)
+    for worker, role in MODEL_LOADED.items():
+        variable = _variable(job.get(*TEMPLATES[worker].split(".")), "BACKEND_TYPE")
+        backend = (text_at(variable, "value") or "").upper()
+        if variable is None or backend not in FORMAT_READ:
+            continue
+        where = f"{TEMPLATES[worker]}.spec.containers[0].env"
+        if worker == "train" and backend == "ONNX":
+            findings.error(
+                variable.line,
+                where,
+                "BACKEND_TYPE ONNX trains nothing: write TINYMS, which saves an ONNX file beside "
+                "each checkpoint",
+            )
+        elif role in used:
+            name, model = used[role]
+            found = text_at(model, "spec", "format")
+            if found in TRAINED_FORMATS and found != FORMAT_READ[backend]:
+                findings.warning(
+                    variable.line,
+                    where,
+                    f"BACKEND_TYPE {backend} loads {FORMAT_READ[backend]} files, and the {worker} "
+                    f"worker gets those of the Model {name!r}, which is {found!r}",
+                )
+
+
+def _variable(template: YamlNode | None, name: str) -> YamlNode | None:
+    """Return the entry of an environment variable in a template's first container."""
+    containers = template.get("spec", "containers") if template is not None else None
+    first = containers.items[0] if containers is not None and containers.items else None
+    env = first.get("env") if first is not None else None
+    entries = env.items if env is not None else []
+    return next((entry for entry in entries if text_at(entry, "name") == name), None)
 
 
 # Triggers

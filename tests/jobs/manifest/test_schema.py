@@ -215,6 +215,18 @@ def test_a_format_that_no_backend_reports_is_a_warning(tmp_path: Path) -> None:
     assert "TINYMS backend reports ckpt and onnx" in findings[0].message
 
 
+def test_a_backend_that_cannot_load_its_model_is_a_warning(tmp_path: Path) -> None:
+    job = JOB.replace("format: ckpt", "format: onnx")
+    findings = load_job(write_job(tmp_path, job)).findings
+    assert {finding.severity for finding in findings} == {Severity.WARNING}
+    assert all("TINYMS loads ckpt files" in finding.message for finding in findings)
+
+
+def test_onnx_for_a_train_worker_is_an_error(tmp_path: Path) -> None:
+    (found,) = errors(tmp_path, JOB.replace("value: TINYMS", "value: onnx", 1))
+    assert "ONNX trains nothing: write TINYMS" in found
+
+
 def test_documents_of_other_kinds_are_passed_over_with_a_note(tmp_path: Path) -> None:
     other = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: s}\ndata: {}\n"
     (finding,) = load_job(write_job(tmp_path, JOB + other)).findings
