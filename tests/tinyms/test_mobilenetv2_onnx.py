@@ -11,7 +11,7 @@ from mindspore import Tensor
 from sedna_tinyms.engine import open_engine
 from sedna_tinyms.engine.mindspore_engine import MindSporeEngine
 from sedna_tinyms.errors import ConfigurationError, ForeignModelError, ModelFileError
-from sedna_tinyms.tinyms.model import LeNet5, MobileNetV2
+from sedna_tinyms.tinyms.model import LeNet5, MobileNetV2, export_onnx
 from sedna_tinyms.tinyms.model.mobilenetv2_onnx import (
     check_onnx,
     frozen_onnx,
@@ -193,6 +193,18 @@ def test_the_wrong_padding_is_found_by_the_check():
     model = content(mobilenetv2_onnx(weights, input_size=64, pad_mode="pad"))
     with pytest.raises(ModelFileError, match=r"'logits' differs from the network's by up to"):
         check_onnx(model, values, {"logits": computed(built, values)})
+
+
+def test_any_network_is_exported_once_its_file_agrees_with_it(tmp_path):
+    lenet, path = LeNet5().set_train(False), tmp_path / "lenet.onnx"
+    samples = np.random.RandomState(0).rand(2, 1, 32, 32).astype(np.float32)
+    export_onnx(lenet, (1, 32, 32), path, samples=samples)
+    with open_engine(path) as engine:
+        (logits,) = engine.run(samples).values()
+    np.testing.assert_allclose(logits, computed(lenet, samples), atol=1e-5)
+    with pytest.raises(ConfigurationError, match="holds NaN"):
+        export_onnx(lenet, (1, 32, 32), tmp_path / "other.onnx", samples=samples * np.nan)
+    assert not (tmp_path / "other.onnx").exists()
 
 
 @pytest.mark.parametrize(

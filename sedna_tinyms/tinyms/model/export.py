@@ -11,10 +11,12 @@ from pathlib import Path
 import mindspore.onnx
 import numpy as np
 from mindspore import Tensor, nn
+from numpy.typing import NDArray
 
 from sedna_tinyms.artifact.files import write_file
 from sedna_tinyms.errors import extra
 from sedna_tinyms.tinyms.model.modes import kept_modes
+from sedna_tinyms.tinyms.model.onnx_check import check_onnx
 
 __all__ = ["export_onnx", "for_export"]
 
@@ -49,6 +51,7 @@ def export_onnx(
     input_shape: Sequence[int],
     path: str | os.PathLike[str],
     metadata: Mapping[str, str | int | float] | None = None,
+    samples: NDArray[np.float32] | None = None,
 ) -> None:
     """Write `network` as ONNX that takes any number of samples at once.
 
@@ -62,11 +65,15 @@ def export_onnx(
         The file to write or replace, whole or not at all.
     metadata : mapping, optional
         Texts and numbers to store in the file's ``metadata_props``.
+    samples : ndarray, shape (N, *input_shape), optional
+        Real inputs: the file is written only if it computes what the network does.
 
     Raises
     ------
     MissingExtraError
         If the `onnx` package is not installed.
+    ModelFileError
+        If the file's outputs for `samples` are not the network's.
     StorageError
         If the file cannot be written.
     """
@@ -84,5 +91,13 @@ def export_onnx(
     for name, text in (metadata or {}).items():
         model.metadata_props.add(key=name, value=str(text))
     onnx.checker.check_model(model)
+    content = model.SerializeToString()
+    if samples is not None:
+        with kept_modes(network):
+            computed = network.set_train(False)(Tensor(samples))
+        tensors = [computed] if isinstance(computed, Tensor) else computed
+        names = [output.name for output in model.graph.output]
+        arrays = [tensor.asnumpy() for tensor in tensors]
+        check_onnx(content, samples, dict(zip(names, arrays, strict=True)))
     with write_file(path) as temporary:
-        temporary.write_bytes(model.SerializeToString())
+        temporary.write_bytes(content)
