@@ -21,7 +21,7 @@ MODULES = {
         "sedna_tinyms.jobs.rehearsal",
     ],
     "Diagnosis": ["sedna_tinyms.diagnosis"],
-    "Estimators": ["estimators"],
+    "Estimators": ["estimators", "estimators.canary"],
     "Backends and worker library": [
         "sedna_tinyms.backend",
         "sedna_tinyms.plugin",
@@ -30,7 +30,16 @@ MODULES = {
     ],
     "Learning": [
         f"sedna_tinyms.learning.{name}"
-        for name in ("cache", "activations", "memory", "selection", "accuracy_matrix", "metrics")
+        for name in (
+            "cache",
+            "activations",
+            "memory",
+            "selection",
+            "accuracy_matrix",
+            "metrics",
+            "mining",
+            "hard_examples",
+        )
     ],
     "Engines": ["sedna_tinyms.engine", "sedna_tinyms.engine.mindspore_engine"],
     "TinyMS core": [
