@@ -26,6 +26,8 @@ class OnnxRuntimeEngine(Engine):
     """
 
     name = "onnxruntime"
+    samples_at_once = 2
+    """As fast as four for MobileNetV2, in 30 MB less: the edge has few to spare."""
 
     def __init__(self, model: OnnxFile, choice: Choice) -> None:
         with extra("edge", "the engine onnxruntime"):
