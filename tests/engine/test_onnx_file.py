@@ -11,7 +11,7 @@ from small_models import CLASSES, FLAT, SHAPE, linear
 from sedna_tinyms.engine.onnx_file import OnnxFile, TensorInfo, read_onnx
 from sedna_tinyms.errors import ModelFileError
 
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
+texts = st.text(max_size=300)
 
 
 @given(metadata=st.dictionaries(texts, texts, max_size=4), classes=st.integers(1, 300))
