@@ -25,7 +25,7 @@ __all__ = ["FILTERS", "Energy", "HardExampleFilter", "Margin", "Novelty", "regis
 
 Number: TypeAlias = float | str
 
-CALIBRATED_AT = (16, 32, 64, 128)
+CALIBRATED_AT = (16, 32, 64)
 """After so many pictures, `Novelty` looks at their distances, before all familiar ones are seen."""
 
 
@@ -177,7 +177,7 @@ class Novelty(HardExampleFilter):
         self,
         share: Number = 0.1,
         neighbours: Number = 5,
-        familiar: Number = 200,
+        familiar: Number = 100,
         window: Number = 1000,
         **_further: Any,
     ) -> None:

@@ -171,7 +171,7 @@ def test_an_embedding_of_nans_is_not_remembered():
         (Margin, {"threshold": 1.5}, "from 0 to 1"),
         (Energy, {"share": "nan"}, "share of the hard-example filter Energy is 'nan'"),
         (Energy, {"temperature": 0}, "temperature"),
-        (Novelty, {"window": "100"}, "window of the hard-example filter Novelty is '100'; it must"),
+        (Novelty, {"window": "50"}, "window of the hard-example filter Novelty is '50'; it must"),
         (Novelty, {"familiar": 1}, "familiar"),
         (Novelty, {"neighbours": None}, "neighbours"),
     ],
