@@ -23,8 +23,8 @@ from sedna_tinyms.pictures import IMAGE_SUFFIXES
 
 __all__ = ["Canary", "find_pictures", "try_model"]
 
-MARKS = (b"class_names", b"MobileNetV2")
-"""What a model file of the estimators says about itself (see `ModelCard.metadata`)."""
+MARKS = (b"architecture", b"class_names", b"format_version", b"pad_mode")
+"""Of what a model file of the estimators speaks (see `ModelCard.metadata`)."""
 
 
 @dataclass
