@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -226,22 +227,25 @@ class _Session:
         self.benchmark = benchmark
         self.options = options
         self.arguments = arguments
-        self.rows: list[Numbers] = []
+        self.measured: dict[int, list[Numbers]] = {}
         self.left_out: list[dict[str, str]] = []
-        self.failed = False
+        self.failed: set[int] = set()
 
     def carry_out(self) -> int:
         """Measure all rows, print them, write them; 10 if one failed."""
-        chosen = self._chosen()
-        facts = self._facts()
+        possible = [(place, row) for place, row in self._chosen() if self._is_possible(row)]
+        self.facts = self._facts()
         with tempfile.TemporaryDirectory(prefix="sedna-tinyms-bench-") as directory:
             self.shared = Path(directory)
             if self.benchmark.prepare is not None:
                 self._in_own_process(PREPARATION, 0, {})
-            for place, row in chosen:
-                self._add(place, row)
-                self._write(facts)  # after every row: an interrupted run keeps what it has
-        _print_table(self.benchmark, self.rows)
+            # In turn, so that what else the machine does falls on all rows alike.
+            for number in range(self.benchmark.runs(self.options)):
+                for place, row in possible:
+                    if place not in self.failed and not (row.once and number):
+                        self._measure(place, row, number)
+                    self._write()  # an interrupted benchmark leaves what it has
+        _print_table(self.benchmark, self._rows()[0])
         return WorkerError.exit_code if self.failed else 0
 
     def _chosen(self) -> list[tuple[int, Row]]:
@@ -264,26 +268,38 @@ class _Session:
         }
         return _machine() | {"options": options} | self.benchmark.facts(self.options)
 
-    def _add(self, place: int, row: Row) -> None:
-        """Measure a row, or note why it is left out."""
+    def _is_possible(self, row: Row) -> bool:
         missing = [module for module in row.needs if not find_spec(module)]
         if missing:
             self._leave_out(row.name, f"{', '.join(missing)} is not installed")
-            return
-        runs: list[Numbers] = []
-        for number in range(1 if row.once else self.benchmark.runs(self.options)):
-            try:
-                runs.append(self._in_own_process(place, number, row.environment))
-            except WorkerError as error:
-                self.failed = True
-                self._leave_out(row.name, str(error))
-                return
-        self.rows.append({"name": row.name, **self.benchmark.gather(runs), "runs": runs})
-        print(f"{row.name}: measured", file=sys.stderr, flush=True)
+        return not missing
+
+    def _measure(self, place: int, row: Row, number: int) -> None:
+        """Measure a row once; a row that fails is left out."""
+        try:
+            numbers = self._in_own_process(place, number, row.environment)
+        except WorkerError as error:
+            self.failed.add(place)
+            self.measured.pop(place, None)
+            self._leave_out(row.name, str(error))
+        else:
+            self.measured.setdefault(place, []).append(numbers)
+            print(f"{row.name}: measured", file=sys.stderr, flush=True)
 
     def _leave_out(self, name: str, why: str) -> None:
-        self.left_out.append({"name": name, "why": why})
+        entry = {"name": name, "why": why}
+        if entry not in self.left_out:  # rows of one name are missing for one reason
+            self.left_out.append(entry)
         print(f"{name}: left out: {why}", file=sys.stderr, flush=True)
+
+    def _rows(self) -> tuple[list[Numbers], Numbers]:
+        """Return the rows so far, and the facts that they give together."""
+        names = [row.name for row in self.benchmark.rows(self.options)]
+        rows = [
+            {"name": names[place], **self.benchmark.gather(runs), "runs": runs}
+            for place, runs in sorted(self.measured.items())
+        ]
+        return rows, self.benchmark.finish(rows)
 
     def _in_own_process(self, place: int, number: int, environment: Mapping[str, str]) -> Numbers:
         own = Path(tempfile.mkdtemp(dir=self.shared))
@@ -298,6 +314,7 @@ class _Session:
         if done.returncode:
             raise WorkerError(f"its process ended with {done.returncode}; its words stand above")
         numbers: Numbers = json.loads((own / "numbers.json").read_text(encoding="utf-8"))
+        shutil.rmtree(own)
         return numbers
 
     def _environment(self, own: Path, settings: Mapping[str, str]) -> dict[str, str]:
@@ -312,11 +329,11 @@ class _Session:
         limit_instruction_set(environment)
         return environment
 
-    def _write(self, facts: Numbers) -> None:
-        together = self.benchmark.finish(self.rows)
+    def _write(self) -> None:
         if self.options.json:
-            report = {"benchmark": self.benchmark.name, "rows": self.rows}
-            write_json(self.options.json, report | together | facts | {"left_out": self.left_out})
+            rows, together = self._rows()
+            report = {"benchmark": self.benchmark.name, "rows": rows, **together, **self.facts}
+            write_json(self.options.json, report | {"left_out": self.left_out})
 
 
 def _machine() -> Numbers:

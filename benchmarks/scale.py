@@ -74,9 +74,12 @@ def play(number: int, options: argparse.Namespace, run: Run) -> Numbers:
     start = time.perf_counter()
     metrics = estimator.train(samples, domain=f"round-{number + 1}")
     estimator.save(model)
+    seconds = time.perf_counter() - start
+    for file in directory.glob(f"{number - 1}.*"):  # nothing needs the last model any more
+        file.unlink()
     return {
         "earlier_images": number * options.images,
-        "seconds": time.perf_counter() - start,
+        "seconds": seconds,
         "replayed": metrics["replayed"][0],
         "peak_memory_mb": peak_memory_mb(),
     }

@@ -54,6 +54,11 @@ def test_the_fastest_run_counts_and_the_median_stands_beside_it(whole):
     assert (stock["seconds"], len(stock["runs"])) == (3.0, 1)
 
 
+def test_rows_are_measured_in_turn(whole):
+    said = [line for line in whole[0].stderr.splitlines() if line.endswith(": measured")]
+    assert said == ["quick: measured", "stock: measured", "quick: measured"]
+
+
 def test_every_run_has_a_process_and_a_cold_cache_of_its_own(whole):
     runs = [run for row in whole[1]["rows"] for run in row["runs"]]
     assert len({run["process"] for run in runs}) == len({run["cache"] for run in runs}) == 3
