@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
+from sedna_tinyms.artifact.protobuf import fields, submessage
+from sedna_tinyms.artifact.weights_content import tensors_of_graph
 from sedna_tinyms.errors import ForeignModelError, ModelFileError
 
 __all__ = ["OnnxFile", "TensorInfo", "read_onnx"]
@@ -25,8 +26,6 @@ FREE = -1
 
 DTYPES: dict[int, np.dtype[Any]] = {1: np.dtype(np.float32), 2: np.dtype(np.uint8)}
 """ONNX's numbers of the element types that an input may have here."""
-
-Field: TypeAlias = tuple[int, "int | memoryview"]
 
 
 @dataclass(frozen=True)
@@ -125,27 +124,27 @@ def _parse(
     content: bytes,
 ) -> tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...], dict[str, str], str]:
     metadata, graph = {}, None
-    for number, value in _fields(memoryview(content)):
+    for number, value in fields(memoryview(content)):
         if number == 7:  # ModelProto.graph
-            graph = _message(value)
+            graph = submessage(value)
         elif number == 14:  # ModelProto.metadata_props
-            entry = {n: bytes(_message(v)).decode() for n, v in _fields(_message(value))}
+            entry = {n: bytes(submessage(v)).decode() for n, v in fields(submessage(value))}
             metadata[entry.get(1, "")] = entry.get(2, "")
     if graph is None:
         raise ValueError("it holds no graph")
     digest = hashlib.sha256()
     inputs, outputs, initializers = [], [], set()
-    for number, value in _fields(graph):
+    for number, value in fields(graph):
         if number == 1:  # GraphProto.node
-            digest.update(_message(value))
+            digest.update(submessage(value))
         elif number == 5:  # GraphProto.initializer
-            name, shape = _initializer(_message(value))
+            name, shape = _initializer(submessage(value))
             initializers.add(name)
             digest.update(f"{name}{shape}".encode())
         elif number == 11:  # GraphProto.input
-            inputs.append(_tensor_info(_message(value)))
+            inputs.append(_tensor_info(submessage(value)))
         elif number == 12:  # GraphProto.output
-            outputs.append(_tensor_info(_message(value)))
+            outputs.append(_tensor_info(submessage(value)))
     # Before IR version 4, initializers were listed among the inputs.
     given = tuple(tensor for tensor in inputs if tensor.name not in initializers)
     digest.update(f"{given}{[tensor.name for tensor in outputs]}".encode())
@@ -154,108 +153,46 @@ def _parse(
 
 def _require_weights_inside(model: memoryview) -> None:
     """Refuse weights in another file: a model from elsewhere could name any file to be read."""
-    for number, value in _fields(model):
+    for number, value in fields(model):
         if number == 25:  # ModelProto.functions
             raise ValueError("it defines functions of its own, which no exporter here does")
-        for tensor in _tensors_of_graph(_message(value)) if number == 7 else ():
+        for tensor in tensors_of_graph(submessage(value)) if number == 7 else ():
             # TensorProto.external_data, and data_location unless it is 0
-            if any(field in (13, 14) and what for field, what in _fields(tensor)):
+            if any(field in (13, 14) and what for field, what in fields(tensor)):
                 raise ValueError("it keeps weights in another file")
-
-
-def _tensors_of_graph(graph: memoryview) -> Iterator[memoryview]:
-    for number, value in _fields(graph):
-        if number == 1:  # GraphProto.node
-            for field, attribute in _fields(_message(value)):
-                if field == 5:  # NodeProto.attribute
-                    yield from _tensors_of_attribute(_message(attribute))
-        elif number == 5:  # GraphProto.initializer
-            yield _message(value)
-        elif number == 15:  # GraphProto.sparse_initializer
-            yield from (_message(part) for field, part in _fields(_message(value)) if field < 3)
-
-
-def _tensors_of_attribute(attribute: memoryview) -> Iterator[memoryview]:
-    for number, value in _fields(attribute):
-        if number in (5, 10):  # AttributeProto.t, tensors
-            yield _message(value)
-        elif number in (6, 11):  # AttributeProto.g, graphs
-            yield from _tensors_of_graph(_message(value))
 
 
 def _initializer(tensor: memoryview) -> tuple[str, list[str]]:
     """Return an initializer's name, and its element type and shape as written."""
     name, shape = "", []
-    for number, value in _fields(tensor):
+    for number, value in fields(tensor):
         if number in (1, 2):  # TensorProto.dims, data_type
             shape.append(f"{number}:{value if isinstance(value, int) else bytes(value)!r}")
         elif number == 8:  # TensorProto.name
-            name = bytes(_message(value)).decode()
+            name = bytes(submessage(value)).decode()
     return name, shape
 
 
 def _tensor_info(info: memoryview) -> TensorInfo:
     name, element_type = "", 0
     shape: list[int] = []
-    for number, value in _fields(info):
+    for number, value in fields(info):
         if number == 1:  # ValueInfoProto.name
-            name = bytes(_message(value)).decode()
+            name = bytes(submessage(value)).decode()
         elif number == 2:  # ValueInfoProto.type
-            for kind, tensor in _fields(_message(value)):
+            for kind, tensor in fields(submessage(value)):
                 if kind == 1:  # TypeProto.tensor_type
-                    element_type, shape = _tensor_type(_message(tensor))
+                    element_type, shape = _tensor_type(submessage(tensor))
     return TensorInfo(name, element_type, tuple(shape))
 
 
 def _tensor_type(tensor: memoryview) -> tuple[int, list[int]]:
     element_type, shape = 0, []
-    for number, value in _fields(tensor):
+    for number, value in fields(tensor):
         if number == 1 and isinstance(value, int):  # TypeProto.Tensor.elem_type
             element_type = value
         elif number == 2:  # TypeProto.Tensor.shape
-            for _, axis in _fields(_message(value)):
-                lengths = [v for n, v in _fields(_message(axis)) if n == 1 and isinstance(v, int)]
+            for _, axis in fields(submessage(value)):
+                lengths = [v for n, v in fields(submessage(axis)) if n == 1 and isinstance(v, int)]
                 shape.append(lengths[0] if lengths else FREE)
     return element_type, shape
-
-
-def _message(value: int | memoryview) -> memoryview:
-    if isinstance(value, int):
-        raise ValueError("a number stands where a message is due")
-    return value
-
-
-def _fields(message: memoryview) -> Iterator[Field]:
-    """Yield the fields of a protobuf message: numbers as int, texts and messages as bytes."""
-    position = 0
-    while position < len(message):
-        key, position = _varint(message, position)
-        wire_type = key & 7
-        if wire_type == 0:
-            value, position = _varint(message, position)
-            yield key >> 3, value
-            continue
-        if wire_type == 2:
-            length, position = _varint(message, position)
-        elif wire_type in (1, 5):
-            length = 8 if wire_type == 1 else 4
-        else:
-            raise ValueError(f"there is no wire type {wire_type}")
-        if position + length > len(message):
-            raise ValueError(f"it ends {position + length - len(message)} bytes early")
-        yield key >> 3, message[position : position + length]
-        position += length
-
-
-def _varint(message: memoryview, position: int) -> tuple[int, int]:
-    """Read a base-128 number; return it and the position behind it."""
-    value = shift = 0
-    while True:
-        byte = message[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
-        if shift > 63:
-            raise ValueError("a number is longer than 64 bits")
