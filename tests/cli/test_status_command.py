@@ -44,3 +44,18 @@ def test_the_same_as_json(played, capsys):
 def test_no_job_is_a_usage_error(tmp_path, capsys):
     assert main(["status", str(tmp_path)]) == 2
     assert "no job has run below" in capsys.readouterr().err
+
+
+def test_how_sure_it_was_is_shown(toy_job, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    toy_job.plan({1: {"accuracy": 0.9, "correct": [[1.0] * 7, [0.0] * 5 + [1.0] * 2]}})
+    toy_job.add_samples(10)
+    toy_job.runner(rounds=1).run()
+    assert main(["status", str(toy_job.root)]) == 0
+    assert (
+        "samples that only the new model gets right: 5, only the old one: 0; 93.8 % sure that they "
+        "differ, 95 % are asked for"
+    ) in capsys.readouterr().out
+    assert main(["status", str(toy_job.root), "--json"]) == 0
+    (job,) = json.loads(capsys.readouterr().out)
+    assert job["rounds"][0]["test"] == {"only_new": 5, "only_old": 0, "confidence": 0.9375}

@@ -64,3 +64,16 @@ def test_mindspore_stays_kubeedge_s(kubeedge, tmp_path):
         tmp_path,
     )
     assert facts["module"].startswith("sedna.backend.")
+
+
+@pytest.mark.parametrize("order", ["plugin first", "plugin last"])
+def test_our_filters_stand_beside_sedna_s(kubeedge, order, tmp_path):
+    facts = kubeedge.run(
+        f"{COPIERS}\n{ORDERS[order]}\n"
+        "from sedna.common.class_factory import ClassFactory, ClassType\n"
+        "names = ('Margin', 'Energy', 'Novelty', 'IBT')\n"
+        "found = [ClassFactory.get_cls(ClassType.HEM, name) for name in names]\n"
+        "facts['homes'] = [kind.__module__.partition('.')[0] for kind in found]\n",
+        tmp_path,
+    )
+    assert facts == {"homes": ["sedna_tinyms"] * 3 + ["sedna"]}
