@@ -38,8 +38,6 @@ class OnnxRuntimeEngine(Engine):
         options.intra_op_num_threads = choice.threads
         options.inter_op_num_threads = 1
         options.enable_mem_pattern = False  # it plans one block for each batch size, and keeps it
-        # Threads wait busily for each other within a run; between runs the cores are others'.
-        options.add_session_config_entry("session.force_spinning_stop", "1")
         options.log_severity_level = 3  # errors; they are raised too
         options.enable_cpu_mem_arena = False  # no faster, and it never gives memory back
         try:

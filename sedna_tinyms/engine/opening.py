@@ -37,8 +37,8 @@ ENGINES: dict[str, Callable[[OnnxFile, Choice], Engine]] = {
 }
 EXTRAS = {"onnxruntime": "edge", "openvino": "openvino"}
 PRECISIONS = ("f32", "bf16", "auto")
-MEASURED_SECONDS = 0.25
-"""How long each candidate is measured."""
+TURNS, TURN_SECONDS = 3, 0.1
+"""How often and how long each candidate is measured."""
 
 LEVEL = 1.1
 """Times that differ by less are level, and the lighter engine wins."""
@@ -198,21 +198,20 @@ def _open_all(
 def _measure(engines: Mapping[str, Engine], batch: int) -> dict[str, float]:
     """Return the milliseconds a sample of each engine: its best run, as others use the cores too.
 
-    The engines take turns, so that a busy moment does not fall on one of them alone.
+    The engines take turns, so that a busy moment does not fall on one of them alone; turns of many
+    runs, because an engine's threads wait busily for a moment after the last.
     """
     draw = np.random.default_rng(0)
     first = next(iter(engines.values()))
     shape = (batch, *first.input_shape)
     samples = draw.integers(0, 255, shape).astype(first.input_dtype)
-    for engine in engines.values():
-        engine.run(samples)
     best = dict.fromkeys(engines, float("inf"))
-    end = time.perf_counter() + MEASURED_SECONDS * len(engines)
-    while time.perf_counter() < end:
+    for _ in range(TURNS):
         for name, engine in engines.items():
-            start = time.perf_counter()
-            engine.run(samples)
-            best[name] = min(best[name], time.perf_counter() - start)
+            end = time.perf_counter() + TURN_SECONDS
+            while (start := time.perf_counter()) < end:
+                engine.run(samples)
+                best[name] = min(best[name], time.perf_counter() - start)
     return {name: round(1000 * took / batch, 4) for name, took in best.items()}
 
 
