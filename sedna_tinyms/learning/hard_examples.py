@@ -101,7 +101,11 @@ class HardExampleStore:
     quota_bytes : int
         Most bytes that the pictures, and what is noted about them, may take together.
     duplicate_cosine : float
-        From which cosine of their embeddings on, two pictures show the same.
+        From which cosine of their embeddings on, two pictures show the same. Where it lies depends
+        on the network: the nearest other picture has a cosine of 0.76 (median) among photos and
+        MobileNetV2 1.0, and of 0.99 among dark pictures and MobileNetV2 0.35, while the same scene
+        with the noise of another frame has more than 0.999. A person's label lost is worse than
+        one spent twice, so the default is strict.
 
     Raises
     ------
@@ -115,7 +119,7 @@ class HardExampleStore:
         self,
         directory: str | os.PathLike[str],
         quota_bytes: int,
-        duplicate_cosine: float = 0.97,
+        duplicate_cosine: float = 0.999,
     ) -> None:
         if isinstance(quota_bytes, bool) or not isinstance(quota_bytes, int) or quota_bytes < 0:
             raise ConfigurationError(
