@@ -101,11 +101,8 @@ def paired_test(
 
 def without_outcomes(metrics: Mapping[str, object]) -> dict[str, object]:
     """Return metrics without those that hold a number a sample, which are too long to show."""
-    return {
-        name: value
-        for name, value in metrics.items()
-        if name != OUTCOMES and not name.endswith(f"_{OUTCOMES}")
-    }
+    long = (OUTCOMES, f"valid_{OUTCOMES}")  # the second of a training with validation data
+    return {name: value for name, value in metrics.items() if name not in long}
 
 
 def _percent(share: float) -> str:
