@@ -89,10 +89,10 @@ def paired_test(
     Returns
     -------
     PairedTest or None
-        None if the numbers are something else than outcomes.
+        None if there are none, or the numbers are something else than outcomes.
     """
     pairs = list(zip(new, old, strict=True))
-    if any(number not in (0.0, 1.0) for pair in pairs for number in pair):
+    if not pairs or any(number not in (0.0, 1.0) for pair in pairs for number in pair):
         return None
     if len(samples) == len(pairs):
         pairs = list(dict(zip(samples, pairs, strict=True)).values())

@@ -71,6 +71,7 @@ def test_a_sample_that_stands_twice_counts_once():
 def test_what_is_no_outcome_is_not_tested(number):
     assert paired_test([1.0, number], [1.0, 0.0]) is None
     assert paired_test([1.0, 0.0], [1.0, number]) is None
+    assert paired_test([], []) is None
 
 
 def test_long_metrics_are_left_out():
