@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from small_onnx import write_classifier
 
-from sedna_tinyms.jobs.events import CanaryEnded, WorkerFinished
+from sedna_tinyms.jobs.events import CanaryEnded, WorkerFinished, WorkerStarted
 
 
 @pytest.fixture
@@ -103,3 +103,17 @@ def test_without_the_canary_everything_is_deployed(toy_job, tmp_path, play):
     record = play(model, annotations={"canary-timeout-seconds": "0"})
     assert (record.outcome, record.canary) == ("deployed", None)
     assert toy_job.heard(CanaryEnded) == []
+
+
+def test_a_runner_that_is_stopped_meanwhile_deploys_nothing_and_leaves_no_process(
+    toy_job, tmp_path
+):
+    toy_job.plan({1: {"train": "two formats", "onnx": str(write_classifier(tmp_path / "m.onnx"))}})
+    toy_job.add_samples(10)
+    runner = toy_job.runner(two_formats=True, annotations={"canary-timeout-seconds": "60"})
+    toy_job.on(WorkerStarted, lambda event: event.kind == "canary" and runner.stop("enough"))
+    (record,) = runner.run().records
+    assert record.reason == "interrupted: enough"
+    assert toy_job.deployed.read_text() == "0.2"
+    ended = [event.name for event in toy_job.heard(WorkerFinished) if event.kind == "canary"]
+    assert len(ended) == 1
