@@ -20,7 +20,7 @@ from typing import Any
 
 from sedna_tinyms.errors import StorageError
 
-__all__ = ["copy_file", "write_file", "write_json", "write_text"]
+__all__ = ["copy_file", "flush", "write_file", "write_json", "write_text"]
 
 READABLE_BY_ALL = 0o644
 """Another user's container reads what a worker wrote; MindSpore alone would leave 0400."""
@@ -62,9 +62,9 @@ def write_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary = Path(name)
         yield temporary
         temporary.chmod(READABLE_BY_ALL)
-        _flush(temporary)
+        flush(temporary)
         temporary.replace(target)
-        _flush(target.parent)
+        flush(target.parent)
     except OSError as error:
         raise StorageError(f"cannot write {target}: {error}") from error
     finally:
@@ -95,8 +95,8 @@ def copy_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) ->
         shutil.copyfile(source, temporary)
 
 
-def _flush(path: Path) -> None:
-    """Wait until a file's content, or a directory's entries, are on the disk."""
+def flush(path: Path) -> None:
+    """Wait until a file's content, or a directory's entries, are on the disk; may raise OSError."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,0 +1,313 @@
+"""A job's model versions on disk, and which of them is deployed.
+
+::
+
+    <directory>/000007/         a version, see `sedna_tinyms.artifact.version`
+    <directory>/deployed.json   the pointer: number and digest of the deployed version
+    <directory>/counter.json    the highest number ever given
+
+A version takes its name when it is complete, and the pointer is replaced when the version that it
+names is. A kill or a power cut at any moment leaves the old state or the new one; what was begun
+stays under a hidden name, and the next publisher removes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from sedna_tinyms.artifact.description import ModelDescription
+from sedna_tinyms.artifact.files import flush, write_json
+from sedna_tinyms.artifact.lock import exclusively
+from sedna_tinyms.artifact.manifest import MANIFEST, SHA256, OpenDirectory
+from sedna_tinyms.artifact.version import ModelVersion, open_version, write_version
+from sedna_tinyms.errors import ConfigurationError, ModelFileError, StorageError
+
+__all__ = ["Deployed", "ModelStore"]
+
+NUMBER = re.compile(r"[0-9]{6,12}")
+HIDDEN = re.compile(r"\.[0-9]{6,12}\.(partial|removed)")
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What the pointer says: a version's number and its digest."""
+
+    version: int
+    sha256: str
+
+
+class ModelStore:
+    """The versions below one directory. Several processes may use it at once.
+
+    Parameters
+    ----------
+    directory : Path
+        Where; it is made with the first version.
+    signing_key : Path, optional
+        Private key to sign new versions with.
+    public_key : Path, optional
+        Refuse every version that its owner has not signed.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        signing_key: Path | None = None,
+        public_key: Path | None = None,
+    ) -> None:
+        self.directory = directory
+        self._signing_key = signing_key
+        self._public_key = public_key
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of the versions, in order."""
+        try:
+            names = [path.name for path in self.directory.iterdir() if path.is_dir()]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise ModelFileError(f"the store {self.directory} cannot be read: {error}") from error
+        return sorted(int(name) for name in names if NUMBER.fullmatch(name))
+
+    def path(self, number: int) -> Path:
+        """Return the directory of a version, whether it exists or not."""
+        return self.directory / f"{number:06d}"
+
+    def open(
+        self,
+        number: int,
+        *,
+        architecture: str | None = None,
+        class_names: Sequence[str] | None = None,
+    ) -> ModelVersion:
+        """Check a version and return it; parameters and errors as `open_version`."""
+        if number not in self.numbers():
+            known = ", ".join(map(str, self.numbers())) or "none"
+            raise ModelFileError(f"{self.directory} has no version {number}; it has {known}")
+        version = open_version(
+            self.path(number),
+            public_key=self._public_key,
+            architecture=architecture,
+            class_names=class_names,
+        )
+        if version.description.version != number:
+            raise ModelFileError(
+                f"{version.directory} says that it is version {version.description.version}: it "
+                "was renamed, or stands in the place of another"
+            )
+        return version
+
+    def publish(self, files: Mapping[str, Path], description: ModelDescription) -> ModelVersion:
+        """Make a new version with the next number; parameters and errors as `write_version`."""
+        with self._alone():
+            self._sweep()
+            number = self._highest_number() + 1
+            # The number is used up before it is used: it will not be given again, whatever comes.
+            write_json(self.directory / "counter.json", {"last": number})
+            return write_version(
+                self.path(number),
+                files,
+                replace(description, version=number, created=_now()),
+                signing_key=self._signing_key,
+            )
+
+    def deployed(self) -> Deployed | None:
+        """Return what is deployed, as the pointer says; None before the first deployment.
+
+        Raises
+        ------
+        ModelFileError
+            If the pointer cannot be read.
+        """
+        path = self.directory / "deployed.json"
+        try:
+            said = json.loads(path.read_bytes())
+            pointer = Deployed(said["version"], said["sha256"])
+            if type(pointer.version) is not int or not SHA256.fullmatch(pointer.sha256):
+                raise ValueError(f"it says {said!r:.80}")
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+            raise ModelFileError(
+                f"the pointer {path} is damaged ({error}): deploy a version again to replace it"
+            ) from error
+        return pointer
+
+    def open_deployed(self) -> ModelVersion:
+        """Check the deployed version and return it.
+
+        Raises
+        ------
+        ModelFileError
+            If none is deployed, or it is not the one that was.
+        """
+        pointer = self.deployed()
+        if pointer is None:
+            raise ModelFileError(f"no version of {self.directory} is deployed")
+        version = self.open(pointer.version)
+        if version.digest != pointer.sha256:
+            raise ModelFileError(
+                f"{version.directory} is not the version that was deployed: its digest is "
+                f"{version.digest}, and {pointer.sha256} was"
+            )
+        return version
+
+    @contextmanager
+    def deploying(self, number: int, *, downgrade: bool = False) -> Iterator[ModelVersion]:
+        """Put a version into service in this block; the pointer follows at its end.
+
+        Nobody else publishes or deploys meanwhile. If the block raises, the pointer stays.
+
+        Parameters
+        ----------
+        number : int
+            Which.
+        downgrade : bool
+            Whether it may be older than the deployed one.
+
+        Yields
+        ------
+        ModelVersion
+            The version, checked.
+
+        Raises
+        ------
+        ModelFileError
+            If the version is refused.
+        ConfigurationError
+            If it is older than the deployed one.
+        StorageError
+            If the pointer cannot be written.
+        """
+        with self._alone():
+            version = self.open(number)
+            try:
+                current = self.deployed()
+            except ModelFileError:
+                current = None  # a damaged pointer is what a deployment mends
+            if current is not None and number < current.version and not downgrade:
+                raise ConfigurationError(
+                    f"version {number} is older than version {current.version}, which is "
+                    "deployed: going back has to be asked for"
+                )
+            yield version
+            write_json(
+                self.directory / "deployed.json", {"version": number, "sha256": version.digest}
+            )
+
+    def deploy(self, number: int, *, downgrade: bool = False) -> ModelVersion:
+        """Let the pointer name another version; as `deploying` with nothing to do."""
+        with self.deploying(number, downgrade=downgrade) as version:
+            return version
+
+    def parent(self, version: ModelVersion) -> int | None:
+        """Return the number of the version that one was trained from, if it is still there."""
+        return self.find(lambda digest: digest == version.description.parent)
+
+    def find(self, matches: Callable[[str], bool]) -> int | None:
+        """Return the newest version whose digest matches; its files are not looked at."""
+        for number in reversed(self.numbers()):
+            if matches(self._digest(number)):
+                return number
+        return None
+
+    def retain(self, most_versions: int, most_bytes: int) -> list[int]:
+        """Remove the oldest versions until few enough are left.
+
+        The deployed version stays, and the one that it was trained from, and the newest, even if
+        they are too many.
+
+        Returns
+        -------
+        list of int
+            Those that were removed.
+
+        Raises
+        ------
+        ModelFileError
+            If it cannot be told which one is deployed; nothing is removed then.
+        StorageError
+            If one cannot be removed.
+        """
+        with self._alone():
+            numbers = self.numbers()
+            kept, removed = self._indispensable(numbers), []
+            sizes = {number: _size(self.path(number)) for number in numbers}
+            for number in numbers:
+                left = len(sizes)
+                if left <= most_versions and sum(sizes.values()) <= most_bytes:
+                    break
+                if number not in kept:
+                    self._remove(number)
+                    removed.append(number)
+                    del sizes[number]
+            return removed
+
+    def _indispensable(self, numbers: Sequence[int]) -> set[int]:
+        kept = set(numbers[-1:])
+        pointer = self.deployed()
+        if pointer is not None:
+            kept.add(pointer.version)
+            parent = self.parent(self.open(pointer.version))
+            kept |= set() if parent is None else {parent}
+        return kept
+
+    def _digest(self, number: int) -> str:
+        try:
+            with OpenDirectory.at(self.path(number)) as opened:
+                return hashlib.sha256(opened.read(MANIFEST)).hexdigest()
+        except ModelFileError:
+            return ""
+
+    def _highest_number(self) -> int:
+        """Return the highest number ever given, as far as anything still tells."""
+        pointer = self._read("deployed.json").get("version")
+        last = self._read("counter.json").get("last")
+        known = [number for number in (pointer, last) if type(number) is int]
+        return max([0, *known, *self.numbers()])
+
+    def _read(self, name: str) -> dict[str, Any]:
+        try:
+            said = json.loads((self.directory / name).read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return said if isinstance(said, dict) else {}
+
+    def _remove(self, number: int) -> None:
+        """Take a version's name away in one step, then its files."""
+        hidden = self.directory / f".{number:06d}.removed"
+        try:
+            self.path(number).rename(hidden)
+            flush(self.directory)
+            shutil.rmtree(hidden)
+        except OSError as error:
+            raise StorageError(f"cannot remove {self.path(number)}: {error}") from error
+
+    def _sweep(self) -> None:
+        """Remove what somebody who was killed has begun."""
+        for path in self.directory.iterdir():
+            if HIDDEN.fullmatch(path.name):
+                shutil.rmtree(path, ignore_errors=True)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with exclusively(self.directory / ".lock"):
+            yield
+
+
+def _size(directory: Path) -> int:
+    return sum(path.lstat().st_size for path in directory.iterdir())
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

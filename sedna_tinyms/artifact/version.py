@@ -1,0 +1,345 @@
+"""A model version: a directory that is written whole or not at all, and loaded only if whole.
+
+It holds the weights (``.ckpt``, ``.onnx``), perhaps a replay memory and other files of theirs,
+``model.json``, ``manifest.json``, and perhaps the manifest's signature.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from sedna_tinyms.artifact.description import ModelDescription
+from sedna_tinyms.artifact.files import READABLE_BY_ALL, flush
+from sedna_tinyms.artifact.manifest import (
+    FILE_NAME,
+    MANIFEST,
+    SIGNATURE,
+    FileEntry,
+    Manifest,
+    OpenDirectory,
+)
+from sedna_tinyms.artifact.signing import check_signature, sign
+from sedna_tinyms.artifact.weights_content import SUFFIXES, read_content, require_finite
+from sedna_tinyms.errors import ForeignModelError, ModelFileError, StorageError
+
+__all__ = ["DESCRIPTION", "ModelVersion", "describe", "is_version", "open_version", "write_version"]
+
+logger = logging.getLogger(__name__)
+
+DESCRIPTION = "model.json"
+MEMORY = ".memory.npz"
+OPEN_TO_ALL = 0o755
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A version that was found whole.
+
+    Attributes
+    ----------
+    directory : Path
+        Where it lies.
+    description : ModelDescription
+        What it is for.
+    manifest : Manifest
+        Its files.
+    digest : str
+        SHA-256 of the manifest, and so of everything in the version: its name everywhere.
+    signed : bool
+        Whether its signature was checked.
+    warnings : tuple of str
+        What could not be checked.
+    """
+
+    directory: Path
+    description: ModelDescription
+    manifest: Manifest
+    digest: str
+    signed: bool = False
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """The bytes of its files."""
+        return sum(entry.size for entry in self.manifest.files)
+
+    def weights(self, suffix: str) -> Path:
+        """Return the weights file of a format (``.ckpt``); `ModelFileError` if there is none."""
+        names = [each.path for each in self.manifest.files]
+        for name in names:
+            if name.endswith(suffix):
+                return self.directory / name
+        raise ModelFileError(
+            f"the model version {self.directory} has no *{suffix}; it has {', '.join(names)}"
+        )
+
+
+def is_version(directory: Path) -> bool:
+    """Tell whether a directory says that it is a model version; not whether it is a good one."""
+    return (directory / MANIFEST).is_file()
+
+
+def open_version(
+    directory: Path,
+    *,
+    public_key: Path | None = None,
+    architecture: str | None = None,
+    class_names: Sequence[str] | None = None,
+) -> ModelVersion:
+    """Check a model version, byte for byte.
+
+    Looked at without MindSpore: that the files are those of the manifest, none more, none linked;
+    of the weights, that they can be read to the end, hold no NaN or infinity, and say the same of
+    themselves as ``model.json``. Nothing is unpickled, no file elsewhere is read.
+
+    Parameters
+    ----------
+    directory : Path
+        The version. One without a manifest, as a plain Sedna job leaves it with a single model,
+        is taken with a warning.
+    public_key : Path, optional
+        Refuse what its owner has not signed.
+    architecture, class_names : optional
+        Refuse what is not for this network and these classes.
+
+    Raises
+    ------
+    ModelFileError
+        If it is not whole, or not signed.
+    ForeignModelError
+        If it is for something else.
+    """
+    version = _open(directory, public_key)
+    version.description.require(str(directory), architecture=architecture, class_names=class_names)
+    for warning in version.warnings:
+        logger.warning("%s: %s", directory, warning)
+    return version
+
+
+def describe(files: Mapping[str, Path]) -> ModelDescription:
+    """Return what weights files say about themselves.
+
+    Parameters
+    ----------
+    files : mapping
+        Paths by their name in a version.
+
+    Raises
+    ------
+    ModelFileError
+        If one cannot be opened, holds NaN, or they contradict each other.
+    """
+    description = ModelDescription()
+    for name, path in files.items():
+        if name.endswith(SUFFIXES):
+            try:
+                content = path.read_bytes()
+            except OSError as error:
+                raise ModelFileError(f"the model file {path} cannot be read: {error}") from error
+            own, _ = _look_into(content, str(path))
+            if own is None or own.architecture is None:
+                continue
+            if description.architecture is not None:
+                description.require_words(own.words(), str(path))
+            description = own
+    return description
+
+
+def write_version(
+    target: Path,
+    files: Mapping[str, Path],
+    description: ModelDescription,
+    *,
+    signing_key: Path | None = None,
+) -> ModelVersion:
+    """Make a model version; it is there as a whole or not at all.
+
+    Everything is copied into a hidden directory beside, reaches the disk, is checked there as a
+    loader would, and takes its name in one rename.
+
+    Parameters
+    ----------
+    target : Path
+        The directory, which must not exist. One call at a time for each.
+    files : mapping
+        What to copy, by the name in the version.
+    description : ModelDescription
+        Becomes ``model.json``.
+    signing_key : Path, optional
+        Private key to sign with.
+
+    Raises
+    ------
+    ModelFileError
+        If the weights are refused, as `open_version` would.
+    StorageError
+        If something cannot be written.
+    """
+    _require_names(files)
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        partial.chmod(OPEN_TO_ALL)
+        entries = [_copy(source, partial / name) for name, source in files.items()]
+        entries.append(_write(partial / DESCRIPTION, description.as_json().encode()))
+        manifest = Manifest(tuple(sorted(entries, key=lambda each: each.path)))
+        text = manifest.as_json().encode()
+        _write(partial / MANIFEST, text)
+        if signing_key is not None:
+            _write(partial / SIGNATURE, sign(text, signing_key))
+        flush(partial)
+        version = _open(partial)
+        if target.exists():
+            raise StorageError(f"there is a {target} already; a version is never replaced")
+        partial.rename(target)
+        flush(target.parent)
+    except OSError as error:
+        raise StorageError(f"cannot write the model version {target}: {error}") from error
+    finally:
+        with suppress(OSError):
+            shutil.rmtree(partial)
+    return ModelVersion(
+        target, version.description, version.manifest, version.digest, warnings=version.warnings
+    )
+
+
+def _open(directory: Path, public_key: Path | None = None) -> ModelVersion:
+    with OpenDirectory.at(directory) as opened:
+        names = opened.names()
+        if MANIFEST in names:
+            return _check(opened, names, public_key)
+        if public_key is not None:
+            raise ModelFileError(f"{directory} has no manifest, so nobody has signed it")
+        return _take_plain(opened, names)
+
+
+def _check(opened: OpenDirectory, names: Sequence[str], public_key: Path | None) -> ModelVersion:
+    text = opened.read(MANIFEST)
+    if public_key is not None:
+        if SIGNATURE not in names:
+            raise ModelFileError(f"{opened.path} is not signed, and {public_key} asks for that")
+        check_signature(text, opened.read(SIGNATURE), public_key, str(opened.path))
+    manifest = Manifest.from_json(text, str(opened.path / MANIFEST))
+    manifest.require_names(names, str(opened.path))
+    described = opened.read_checked(manifest.entry(DESCRIPTION), keep=True)
+    description = ModelDescription.from_json(described, str(opened.path / DESCRIPTION))
+    warnings = []
+    for entry in manifest.files:
+        is_weights = entry.path.endswith(SUFFIXES)
+        content = opened.read_checked(entry, keep=is_weights)
+        if is_weights:
+            warnings += _compare(content, str(opened.path / entry.path), description)
+    digest = hashlib.sha256(text).hexdigest()
+    return ModelVersion(
+        opened.path, description, manifest, digest, public_key is not None, tuple(warnings)
+    )
+
+
+def _take_plain(opened: OpenDirectory, names: Sequence[str]) -> ModelVersion:
+    """Make a version of a directory with one model, as Sedna's own libraries leave it."""
+    models = [name for name in names if name.endswith(SUFFIXES) and FILE_NAME.fullmatch(name)]
+    stems = {PurePosixPath(name).stem for name in models}
+    if len(stems) != 1:
+        raise ModelFileError(
+            f"{opened.path} has no {MANIFEST} and holds {len(stems)} models "
+            f"({', '.join(models) or 'none'}): it is no model version"
+        )
+    memory = stems.pop() + MEMORY
+    entries, description = [], ModelDescription()
+    warnings = [f"there is no {MANIFEST}: nobody knows whether this is what was written"]
+    for name in models + [memory] * (memory in names):
+        content = opened.read(name, most_bytes=1 << 40)
+        entries.append(FileEntry(name, len(content), hashlib.sha256(content).hexdigest()))
+        if name in models:
+            own, warning = _look_into(content, str(opened.path / name))
+            warnings += [warning] if warning else []
+            description = own or description
+    manifest = Manifest(tuple(entries))
+    digest = hashlib.sha256(manifest.as_json().encode()).hexdigest()
+    return ModelVersion(opened.path, description, manifest, digest, False, tuple(warnings))
+
+
+def _compare(content: bytes, name: str, description: ModelDescription) -> list[str]:
+    """Make sure that weights are for what the version says; return what cannot be told."""
+    own, warning = _look_into(content, name)
+    if own is None and description.architecture is not None:
+        raise ModelFileError(f"{name} cannot be read: {warning}")
+    if own is not None:
+        try:
+            description.require_words(own.words(), DESCRIPTION)
+        except ForeignModelError as error:
+            raise ForeignModelError(f"{name} is for something else: {error}") from None
+    return [warning] if warning else []
+
+
+def _look_into(content: bytes, name: str) -> tuple[ModelDescription | None, str]:
+    """Return what weights say, None if they cannot be read; and what is to be warned of.
+
+    Weights of a user's own network may be in any format, and say nothing.
+    """
+    try:
+        found = read_content(content, name)
+    except ModelFileError as error:
+        return None, f"its weights were not looked at: {error}"
+    require_finite(found.arrays, name)
+    own = ModelDescription.from_metadata(found.metadata, name)
+    if own.architecture is None:
+        return own, f"{PurePosixPath(name).name} does not say for which network it is"
+    return own, ""
+
+
+def _require_names(files: Mapping[str, Path]) -> None:
+    for name in files:
+        if not FILE_NAME.fullmatch(name) or name in (MANIFEST, SIGNATURE, DESCRIPTION):
+            raise ModelFileError(f"a file of a model version cannot be called {name!r:.140}")
+    if not files:
+        raise ModelFileError("a model version without any file is none")
+
+
+def _copy(source: Path, target: Path) -> FileEntry:
+    """Copy a file to the disk itself, and return what was copied."""
+    if not source.is_file():
+        raise ModelFileError(f"the model file {source} does not exist, or is no file")
+    digest, size = hashlib.sha256(), 0
+    with source.open("rb", buffering=0) as content:
+        handle = _create(target)
+        try:
+            while chunk := content.read(CHUNK):
+                _write_all(handle, chunk)
+                digest.update(chunk)
+                size += len(chunk)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    return FileEntry(target.name, size, digest.hexdigest())
+
+
+def _write(target: Path, content: bytes) -> FileEntry:
+    handle = _create(target)
+    try:
+        _write_all(handle, content)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    return FileEntry(target.name, len(content), hashlib.sha256(content).hexdigest())
+
+
+def _create(target: Path) -> int:
+    handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, READABLE_BY_ALL)
+    os.chmod(handle, READABLE_BY_ALL)  # noqa: PTH101 (whatever the umask; a handle has no chmod)
+    return handle
+
+
+def _write_all(handle: int, content: bytes) -> None:
+    left = memoryview(content)
+    while left:
+        left = left[os.write(handle, left) :]
