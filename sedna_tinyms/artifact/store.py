@@ -34,7 +34,8 @@ from sedna_tinyms.errors import ConfigurationError, ModelFileError, StorageError
 __all__ = ["Deployed", "ModelStore"]
 
 NUMBER = re.compile(r"[0-9]{6,12}")
-HIDDEN = re.compile(r"\.[0-9]{6,12}\.(partial|removed)")
+HIDDEN = re.compile(r"\..+\.(partial|removed)(\.json)?")
+"""What is being written or removed, or was when somebody was killed."""
 
 
 @dataclass(frozen=True)
@@ -296,8 +297,12 @@ class ModelStore:
     def _sweep(self) -> None:
         """Remove what somebody who was killed has begun."""
         for path in self.directory.iterdir():
-            if HIDDEN.fullmatch(path.name):
+            if not HIDDEN.fullmatch(path.name):
+                continue
+            if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -1,0 +1,105 @@
+import sys
+
+import pytest
+from small_checkpoint import write_checkpoint
+
+from sedna_tinyms.artifact.signing import make_keys
+from sedna_tinyms.artifact.store import ModelStore
+from sedna_tinyms.artifact.version import describe, open_version
+from sedna_tinyms.errors import (
+    ConfigurationError,
+    MissingExtraError,
+    ModelFileError,
+    StorageError,
+)
+
+
+@pytest.fixture
+def keys(tmp_path):
+    pytest.importorskip("cryptography")
+    private, public = tmp_path / "private.pem", tmp_path / "public.pem"
+    make_keys(private, public)
+    return private, public
+
+
+def publish(store, **settings):
+    path = write_checkpoint(store.directory.parent / "trained" / "model.ckpt", **settings)
+    return store.publish({"model.ckpt": path}, describe({"model.ckpt": path}))
+
+
+def test_what_the_owner_of_the_key_signed_is_taken(tmp_path, keys):
+    private, public = keys
+    version = publish(ModelStore(tmp_path / "models", signing_key=private))
+    assert (version.directory / "manifest.sig").stat().st_size == 64
+    store = ModelStore(tmp_path / "models", public_key=public)
+    store.deploy(1)
+    assert store.open_deployed().signed
+    assert not open_version(version.directory).signed
+
+
+def test_what_is_not_signed_is_refused(tmp_path, keys):
+    _, public = keys
+    version = publish(ModelStore(tmp_path / "models"))
+    store = ModelStore(tmp_path / "models", public_key=public)
+    with pytest.raises(ModelFileError, match=r"is not signed, and .*public"):
+        store.deploy(1)
+    assert store.deployed() is None
+    (version.directory / "manifest.json").unlink()
+    with pytest.raises(ModelFileError, match=r"has no manifest, so nobody has signed it"):
+        open_version(version.directory, public_key=public)
+
+
+def test_another_key_or_another_manifest_is_refused(tmp_path, keys):
+    private, public = keys
+    make_keys(tmp_path / "theirs.pem", tmp_path / "theirs.pub")
+    version = publish(ModelStore(tmp_path / "models", signing_key=tmp_path / "theirs.pem"))
+    with pytest.raises(ModelFileError, match=r"was not signed with the key that belongs to .*pub"):
+        open_version(version.directory, public_key=public)
+    own = ModelStore(tmp_path / "own", signing_key=private)
+    signed, other = publish(own), publish(own, weight=0.7)
+    signature = (signed.directory / "manifest.sig").read_bytes()
+    (other.directory / "manifest.sig").write_bytes(signature)
+    with pytest.raises(ModelFileError, match="or was changed since"):
+        open_version(other.directory, public_key=public)
+
+
+@pytest.mark.parametrize("signature", [b"", b"x" * 63, b"x" * 64, b"x" * 5000])
+def test_any_other_signature_is_refused(tmp_path, keys, signature):
+    private, public = keys
+    version = publish(ModelStore(tmp_path / "models", signing_key=private))
+    (version.directory / "manifest.sig").write_bytes(signature)
+    with pytest.raises(ModelFileError, match="was not signed"):
+        open_version(version.directory, public_key=public)
+
+
+def test_keys_are_kept(keys):
+    private, public = keys
+    assert private.stat().st_mode & 0o777 == 0o600
+    before = private.read_bytes()
+    with pytest.raises(StorageError, match="a key is not replaced"):
+        make_keys(private, public)
+    assert private.read_bytes() == before
+
+
+def test_files_that_are_no_keys(tmp_path, keys):
+    private, public = keys
+    with pytest.raises(ConfigurationError, match="is no private key"):
+        publish(ModelStore(tmp_path / "a", signing_key=public))
+    assert ModelStore(tmp_path / "a").numbers() == []
+    version = publish(ModelStore(tmp_path / "b", signing_key=private))
+    with pytest.raises(ConfigurationError, match="is no public key"):
+        open_version(version.directory, public_key=private)
+    with pytest.raises(ConfigurationError, match=r"absent\.pem cannot be read"):
+        open_version(version.directory, public_key=tmp_path / "absent.pem")
+
+
+def test_without_cryptography_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    for name in [name for name in sys.modules if name.startswith("cryptography.")]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'sedna-tinyms\[signing\]'"):
+        make_keys(tmp_path / "a", tmp_path / "b")
+    version = publish(ModelStore(tmp_path / "models"))
+    (version.directory / "manifest.sig").write_bytes(b"x" * 64)
+    with pytest.raises(MissingExtraError, match="checking the signatures of models"):
+        open_version(version.directory, public_key=tmp_path / "b")

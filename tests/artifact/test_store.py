@@ -1,0 +1,399 @@
+import json
+import os
+import resource
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from small_checkpoint import write_checkpoint
+
+from sedna_tinyms.artifact.description import ModelDescription
+from sedna_tinyms.artifact.store import Deployed, ModelStore
+from sedna_tinyms.artifact.version import describe
+from sedna_tinyms.errors import ConfigurationError, ModelFileError, StorageError
+
+
+@pytest.fixture
+def store(tmp_path):
+    return ModelStore(tmp_path / "models")
+
+
+def publish(store, weight=0.5, parent=None):
+    path = write_checkpoint(store.directory.parent / "trained" / "model.ckpt", weight=weight)
+    files = {"model.ckpt": path}
+    return store.publish(files, replace(describe(files), parent=parent))
+
+
+def test_versions_are_counted_and_one_is_deployed(store):
+    assert (store.numbers(), store.deployed()) == ([], None)
+    first, second = publish(store), publish(store)
+    assert store.numbers() == [1, 2]
+    assert store.open(2) == second
+    assert (first.description.version, second.description.version) == (1, 2)
+    store.deploy(1)
+    assert store.deployed() == Deployed(1, first.digest)
+    assert store.open_deployed() == first
+
+
+def test_going_back_has_to_be_asked_for(store):
+    for _ in range(2):
+        publish(store)
+    store.deploy(2)
+    with pytest.raises(ConfigurationError, match="version 1 is older than version 2"):
+        store.deploy(1)
+    assert store.deployed().version == 2
+    store.deploy(1, downgrade=True)
+    assert store.deployed().version == 1
+
+
+def test_a_number_is_never_given_again(store):
+    for _ in range(3):
+        publish(store)
+    store.deploy(1)
+    assert store.retain(1, 0) == [2]
+    for path in store.path(3).iterdir():
+        path.unlink()
+    store.path(3).rmdir()
+    assert publish(store).description.version == 4
+    (store.directory / "counter.json").write_text("damaged")
+    assert publish(store).description.version == 5
+
+
+def test_a_version_that_failed_has_used_its_number(store):
+    publish(store)
+    absent = {"model.ckpt": store.directory / "absent.ckpt"}
+    with pytest.raises(ModelFileError, match="does not exist"):
+        store.publish(absent, ModelDescription())
+    assert store.numbers() == [1]
+    assert publish(store).description.version == 3
+
+
+def test_what_cannot_be_deployed_leaves_the_pointer(store):
+    good, bad = publish(store), publish(store)
+    store.deploy(1)
+    (bad.directory / "model.ckpt").write_bytes(b"something else")
+    with pytest.raises(ModelFileError, match="was changed or damaged"):
+        store.deploy(2)
+    with pytest.raises(ModelFileError, match="has no version 9; it has 1, 2"):
+        store.deploy(9)
+    publish(store)
+    with pytest.raises(RuntimeError), store.deploying(3):
+        raise RuntimeError("it did not start")
+    assert store.open_deployed() == good
+
+
+def test_versions_cannot_change_places(store):
+    publish(store), publish(store)
+    store.path(1).rename(store.directory / "away")
+    store.path(2).rename(store.path(1))
+    with pytest.raises(ModelFileError, match="says that it is version 2: it was renamed"):
+        store.open(1)
+
+
+def test_the_deployed_version_is_the_one_that_was_deployed(store):
+    publish(store), publish(store, 0.7)
+    store.deploy(1)
+    other = ModelStore(store.directory.parent / "other")
+    publish(other, 0.9)
+    store.path(1).rename(store.directory / "away")
+    other.path(1).rename(store.path(1))
+    with pytest.raises(ModelFileError, match="is not the version that was deployed"):
+        store.open_deployed()
+
+
+@pytest.mark.parametrize("pointer", ["", "[]", '{"version": "1", "sha256": "x"}', '{"version": 1}'])
+def test_a_damaged_pointer_is_said_and_replaced_by_a_deployment(store, pointer):
+    publish(store)
+    (store.directory / "deployed.json").write_text(pointer)
+    with pytest.raises(ModelFileError, match=r"the pointer .* is damaged"):
+        store.deployed()
+    with pytest.raises(ModelFileError):
+        store.retain(0, 0)
+    store.deploy(1)
+    assert store.deployed().version == 1
+
+
+def test_retention_keeps_the_deployed_version_its_base_and_the_newest(store):
+    first = publish(store)
+    publish(store)
+    publish(store, parent=first.digest)
+    publish(store), publish(store)
+    store.deploy(3)
+    assert store.parent(store.open(3)) == 1
+    assert store.retain(4, 1 << 30) == [2]
+    assert store.retain(0, 0) == [4]
+    assert store.numbers() == [1, 3, 5]
+    store.deploy(5)
+    assert store.retain(10, 1) == [1, 3]
+
+
+def test_retention_by_bytes_removes_the_oldest_only(store):
+    for _ in range(4):
+        publish(store)
+    one = sum(path.stat().st_size for path in store.path(1).iterdir())
+    assert store.retain(10, 2 * one + 50) == [1, 2]
+
+
+def test_everything_is_on_the_disk_before_it_is_named(store, monkeypatch):
+    done = []
+    real = {name: getattr(os, name) for name in ("fsync", "rename", "write")}
+
+    def path_of(handle):
+        return str(Path(f"/proc/self/fd/{handle}").readlink())
+
+    def fsync(handle):
+        done.append(("fsync", path_of(handle)))
+        real["fsync"](handle)
+
+    def rename(source, target, **named):
+        done.append(("rename", str(source)))
+        real["rename"](source, target, **named)
+
+    def write(handle, content):
+        done.append(("write", path_of(handle)))
+        return real["write"](handle, content)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "write", write)
+    monkeypatch.setattr(os, "rename", rename)
+    publish(store)
+    partial = str(store.directory / ".000001.partial")
+    named = done.index(("rename", partial))
+    written = {path for what, path in done if what == "write"}
+    assert written == {f"{partial}/{n}" for n in ("model.ckpt", "model.json", "manifest.json")}
+    assert {("fsync", path) for path in written | {partial}} <= set(done[:named])
+    assert ("fsync", str(store.directory)) in done[named:]
+
+
+# --- what goes wrong --------------------------------------------------------------------------
+
+KILLED = """
+import os, shutil, signal, sys
+from pathlib import Path
+from sedna_tinyms.artifact.store import ModelStore
+from sedna_tinyms.artifact.version import describe
+
+base = Path(sys.argv[1])
+
+def work(directory):
+    store = ModelStore(directory)
+    files = {name: base / "new" / name for name in ("model.ckpt", "model.onnx")}
+    store.publish(files, describe(files))
+    store.deploy(3)
+    store.retain(1, 0)
+
+def arm(deadly):
+    steps = iter(range(1, 100_000))
+    for name in "open write fsync chmod mkdir rename replace unlink rmdir".split():
+        def call(*arguments, _real=getattr(os, name), _name=name, **named):
+            if next(steps) == deadly:
+                if _name == "write":
+                    _real(arguments[0], arguments[1][: len(arguments[1]) // 2])
+                os.kill(os.getpid(), signal.SIGKILL)
+            return _real(*arguments, **named)
+        setattr(os, name, call)
+
+step = 0
+while True:
+    step += 1
+    directory = base / "after" / str(step)
+    shutil.copytree(base / "models", directory)
+    process = os.fork()
+    if process == 0:
+        arm(step)
+        work(directory)
+        os._exit(0)
+    _, status = os.waitpid(process, 0)
+    if status == 0:
+        break
+    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, status
+print(step)
+"""
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """Return copies of a store, whose publisher was killed at each of its steps."""
+    from small_onnx import write_classifier
+
+    base = tmp_path_factory.mktemp("killed")
+    store = ModelStore(base / "models")
+    publish(store), publish(store)
+    store.deploy(2)
+    write_checkpoint(base / "new" / "model.ckpt", weight=0.9)
+    write_classifier(base / "new" / "model.onnx")
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(base)], capture_output=True, text=True, timeout=250
+    )
+    assert done.returncode == 0, done.stderr
+    return [base / "after" / str(step) for step in range(1, int(done.stdout) + 1)]
+
+
+def test_a_kill_at_any_step_leaves_the_old_or_the_new(killed):
+    assert len(killed) > 50
+    seen = []
+    for directory in killed:
+        store = ModelStore(directory)
+        version = store.open_deployed()
+        for number in store.numbers():
+            store.open(number)
+        seen.append((version.description.version, store.numbers()))
+    versions = [version for version, _ in seen]
+    assert versions == sorted(versions)  # once it is the new one, it stays
+    assert set(versions) == {2, 3}
+    assert seen[0] == (2, [1, 2])
+    assert seen[-1] == (3, [3])
+    assert {tuple(numbers) for _, numbers in seen} == {(1, 2), (1, 2, 3), (2, 3), (3,)}
+
+
+def test_the_next_publisher_goes_on_after_any_kill(killed):
+    for directory in killed:
+        store = ModelStore(directory)
+        before = max(store.numbers())
+        number = publish(store).description.version
+        assert number > before
+        store.deploy(number)
+        store.retain(1, 0)
+        assert {path.name for path in directory.iterdir()} - {".lock"} == {
+            *(store.path(number).name, "counter.json", "deployed.json")
+        }
+
+
+@contextmanager
+def full_disk(most_bytes):
+    """Let no file grow beyond a size, as if the disk were full there."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("most_bytes", [0, 5, 20, 100, 400, 600])
+def test_a_full_disk_leaves_the_old(store, most_bytes):
+    publish(store)
+    store.deploy(1)
+    files = {"model.ckpt": write_checkpoint(store.directory.parent / "new.ckpt", weight=0.9)}
+    description = describe(files)
+    with full_disk(most_bytes), pytest.raises(StorageError, match=r"cannot write .*File too large"):
+        store.publish(files, description)
+    assert store.open_deployed().description.version == 1
+    assert store.numbers() == [1]
+    assert not [path for path in store.directory.iterdir() if "partial" in path.name]
+    assert publish(store).description.version in (2, 3)
+
+
+def test_a_full_disk_leaves_the_pointer(store):
+    publish(store), publish(store)
+    store.deploy(1)
+    with full_disk(50), pytest.raises(StorageError, match=r"cannot write .*deployed\.json"):
+        store.deploy(2)
+    assert store.open_deployed().description.version == 1
+
+
+MOUNTED = """
+import sys
+from pathlib import Path
+from sedna_tinyms.artifact.store import ModelStore
+from sedna_tinyms.artifact.version import describe
+from sedna_tinyms.errors import StorageError
+store = ModelStore(Path(sys.argv[1]))
+files = {"model.ckpt": Path(sys.argv[2])}
+for step in (lambda: store.publish(files, describe(files)), lambda: store.deploy(2)):
+    try:
+        step()
+    except StorageError as error:
+        print(error)
+print(store.open_deployed().description.version, store.numbers())
+"""
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        ("head -c 1M /dev/zero > $0/filler 2> /dev/null; true", "No space left on device"),
+        ("mount -o remount,ro $0", "Read-only file system"),
+    ],
+    ids=["full", "read-only"],
+)
+def test_a_file_system_that_takes_nothing_leaves_the_old(store, tmp_path, spoil, said):
+    publish(store), publish(store)
+    store.deploy(1)
+    new = write_checkpoint(tmp_path / "new.ckpt", weight=0.9)
+    script = (
+        'cp -r "$0" "$0.kept" && mount -t tmpfs -o size=64k tmpfs "$0" && '
+        f'cp -r "$0.kept"/. "$0" && {{ {spoil}; }} || exit 77\n'
+        'exec "$1" -c "$2" "$0" "$3"'
+    )
+    as_root = [] if os.getuid() == 0 else ["--user", "--map-root-user"]
+    words = ["unshare", *as_root, "--mount", "sh", "-c", script, str(store.directory)]
+    try:
+        done = subprocess.run(
+            [*words, sys.executable, MOUNTED, str(new)], capture_output=True, text=True, timeout=60
+        )
+    except FileNotFoundError:
+        pytest.skip("there is no unshare here")
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip(f"nothing can be mounted here: {done.stderr}")
+    assert done.returncode == 0, done.stderr
+    *errors, last = done.stdout.splitlines()
+    assert [said in error for error in errors] == [True, True]
+    assert last == "1 [1, 2]"
+
+
+def test_a_file_in_the_stores_place(tmp_path):
+    (tmp_path / "models").write_text("")
+    store = ModelStore(tmp_path / "models")
+    with pytest.raises(StorageError, match="cannot create the lock file"):
+        publish(store)
+    with pytest.raises(ModelFileError, match="cannot be read"):
+        store.numbers()
+
+
+PUBLISHER = """
+import sys
+from pathlib import Path
+from sedna_tinyms.artifact.store import ModelStore
+from sedna_tinyms.artifact.version import describe
+store = ModelStore(Path(sys.argv[1]))
+files = {"model.ckpt": Path(sys.argv[2])}
+sys.stdin.read(1)
+for _ in range(8):
+    version = store.publish(files, describe(files)).description.version
+    store.deploy(version, downgrade=True)
+    store.retain(5, 1 << 30)
+    print(version)
+"""
+
+
+def test_publishers_at_once_take_turns(store):
+    trained = [
+        write_checkpoint(store.directory.parent / f"{n}.ckpt", weight=n / 4) for n in range(3)
+    ]
+    publishers = [
+        subprocess.Popen(
+            [sys.executable, "-c", PUBLISHER, str(store.directory), str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for path in trained
+    ]
+    for publisher in publishers:
+        publisher.stdin.write("x")
+        publisher.stdin.flush()
+    numbers = []
+    for publisher in publishers:
+        out, _ = publisher.communicate(timeout=120)
+        assert publisher.returncode == 0
+        numbers += map(int, out.split())
+    assert sorted(numbers) == list(range(1, 25))
+    assert len(store.numbers()) <= 6
+    assert store.open_deployed().description.version in store.numbers()
+    assert [store.open(number).description.version for number in store.numbers()]
+    counter = json.loads(Path(store.directory / "counter.json").read_text())
+    assert counter == {"last": 24}
