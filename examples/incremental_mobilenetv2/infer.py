@@ -2,8 +2,9 @@
 
 Pictures are taken from INCOMING_URL in the order of their names; a camera writes under a name that
 begins with a dot and renames, so that none is read half written. One line of JSON a picture goes
-to RESULT_SAVED_URL/results.jsonl; hard examples move to HE_SAVED_URL for a person to label, the
-others are deleted, and one that cannot be read moves to RESULT_SAVED_URL/broken.
+to RESULT_SAVED_URL/results.jsonl; hard examples move to HE_SAVED_URL for a person to label, at
+most HE_QUOTA_BYTES of them and none twice; the others are deleted, and one that cannot be read
+moves to RESULT_SAVED_URL/broken.
 """
 
 import json
@@ -19,6 +20,11 @@ from sedna.core.incremental_learning import IncrementalLearning
 
 import sedna_tinyms  # noqa: F401 - puts ONNX among Sedna's backends
 from sedna_tinyms.errors import DatasetError
+from sedna_tinyms.learning.hard_examples import HardExampleStore, Kept
+from sedna_tinyms.learning.mining import Margin
+
+WORTH = Margin()
+"""What a label is worth: the more, the closer the two best classes are."""
 
 
 def mounted(name: str) -> Path:
@@ -28,12 +34,14 @@ def mounted(name: str) -> Path:
     return directory
 
 
-def answer(job: IncrementalLearning, picture: Path) -> dict[str, Any]:
-    """Return what the model in service says of a picture, or why it cannot."""
+def answer(job: IncrementalLearning, picture: Path, store: HardExampleStore) -> dict[str, Any]:
+    """Return what the model in service says of a picture, or why it cannot; keep a hard one."""
     try:
         prediction, _, hard = job.inference(str(picture))
     except DatasetError as error:
         return {"error": str(error)}
+    if hard:
+        hard = store.offer(picture, WORTH.score(prediction), prediction.embedding) is Kept.KEPT
     return {"class": prediction.class_name, "score": prediction.score, "hard": hard}
 
 
@@ -41,8 +49,8 @@ def main() -> None:
     """Answer pictures until SIGTERM."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    incoming, hard_examples = mounted("INCOMING_URL"), mounted("HE_SAVED_URL")
-    results = mounted("RESULT_SAVED_URL")
+    incoming, results = mounted("INCOMING_URL"), mounted("RESULT_SAVED_URL")
+    store = HardExampleStore(mounted("HE_SAVED_URL"), int(setting("HE_QUOTA_BYTES", "1000000000")))
     (results / "broken").mkdir(exist_ok=True)
     job = IncrementalLearning(estimator=build_estimator())
 
@@ -50,14 +58,12 @@ def main() -> None:
         while not stop.is_set():
             waiting = sorted(incoming.glob("[!.]*"))
             for picture in waiting:
-                said = answer(job, picture)
+                said = answer(job, picture, store)
                 entry = {"picture": picture.name, "time": time.time(), **said}
                 lines.write(json.dumps(entry) + "\n")
                 if "error" in said:
                     picture.rename(results / "broken" / picture.name)
-                elif said["hard"]:
-                    picture.rename(hard_examples / picture.name)
-                else:
+                elif not said["hard"]:
                     picture.unlink()
                 if stop.is_set():
                     break
