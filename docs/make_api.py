@@ -64,6 +64,7 @@ MODULES = {
     "Files": [
         f"sedna_tinyms.artifact.{name}" for name in ("files", "fetch", "unpack", "remote", "lock")
     ],
+    "Pictures": ["sedna_tinyms.pictures"],
     "Ground": ["sedna_tinyms.onednn", "sedna_tinyms.errors"],
 }
 OURS = ("sedna_tinyms", "estimators")
