@@ -1,4 +1,4 @@
-"""What both MobileNetV2 estimators share: all but the training loop."""
+"""What both MobileNetV2 estimators share: all but the training step."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +14,27 @@ import numpy as np
 from mindspore import nn
 from numpy.typing import NDArray
 
-from estimators.batches import Batches
-from estimators.layers import CUTS, FrozenPart, TrainedPart, forward
+from estimators.answers import Answers, can_export, compared_in, mark_of, write_onnx
+from estimators.classroom import Classroom
 from estimators.model_card import ModelCard
 from estimators.prediction import Prediction
-from estimators.samples import load_pixels, read_samples
+from estimators.samples import as_pictures, read_samples
 from estimators.settings import Settings
-from sedna_tinyms.errors import ConfigurationError, ForeignModelError, ModelFileError
+from sedna_tinyms.errors import ConfigurationError, ModelFileError
+from sedna_tinyms.learning.batches import Batches
+from sedna_tinyms.learning.layers import copy_weights
 from sedna_tinyms.learning.memory import ReplayMemory
 from sedna_tinyms.learning.metrics import classification_metrics
+from sedna_tinyms.pictures import load_pixels
 from sedna_tinyms.tinyms.context import prefer_graph_mode
-from sedna_tinyms.tinyms.model import (
-    MobileNetV2,
-    export_onnx,
-    load_weights,
-    read_weights,
-    save_weights,
-)
-from sedna_tinyms.tinyms.utils.train import mobilenetv2_lr
+from sedna_tinyms.tinyms.model import MobileNetV2, load_weights, read_weights, save_weights
 
 __all__ = ["MobileNetV2Estimator"]
 
 logger = logging.getLogger(__name__)
 
-SETTLED_STEPS = 60
-LEAST_SETTLING_STEPS = 10
-"""Moving statistics keep 0.9 of themselves a step: after 60 steps the first values are 0.2 %."""
+COMPARED_PICTURES = 2
+"""How many pictures an ONNX file is compared with MindSpore on."""
 
 
 class MobileNetV2Estimator(ABC):
@@ -52,7 +47,9 @@ class MobileNetV2Estimator(ABC):
     Parameters
     ----------
     class_names : sequence of str, optional
-        The classes; by default those of the model loaded or, without one, of the first data.
+        The classes. If they are not given, they are those of the model loaded and of the data: a
+        class that occurs for the first time gets an output of its own. If they are given, no other
+        is learned; they may have more at the end than the model.
     input_size : int, optional
         Pixels in height and width that pictures are brought to; the model's, or 224, by default.
     width : float, optional
@@ -61,23 +58,37 @@ class MobileNetV2Estimator(ABC):
         Where to start from if no model is loaded: one of this estimator's, or pretrained weights
         (see `load_weights`).
     epochs, learning_rate, batch_size
-        Length of a training; its highest learning rate; samples in a batch.
-    train_layers : {"head", "last_blocks", "all"}
-        The classifier; it and the backbone from block 14 on; or everything. The activations in
-        front of what is trained are computed once, which makes an epoch 10 to 1000 times cheaper.
+        Length of a training; its highest learning rate, by default the strategy's; samples in a
+        batch. The strategy ``head`` needs none of them.
+    strategy : {"head", "latent", "full", "lwf", "ewc"}
+        How to learn: the classifier alone; it and the last blocks; everything; or the last blocks
+        without any sample stored, by distillation or by elastic weight consolidation. See
+        `sedna_tinyms.learning.strategies`.
     replay_bytes : int
-        Budget of the replay memory (``3 * input_size ** 2`` bytes a picture); 0 for none.
+        Budget of the replay memory; 0 for none.
     seed : int
         The same seed, data and machine give the same weights.
+    replay : {"auto", "activations", "pixels"}
+        What is remembered of a sample: what the frozen part of the network makes of it, so that no
+        picture is stored, or ``3 * input_size ** 2`` bytes of pixels, which another strategy could
+        go on with. ``auto`` is what the model's memory holds already; in a new one, activations,
+        except for ``full``.
     label_smoothing, weight_decay : float
         Regularization.
     flip : bool
-        Train on mirrored pictures too.
+        Train on mirrored samples too.
+    engine : {"auto", "onnxruntime", "openvino", "mindspore"}
+        What computes wherever nothing is trained; the fastest installed by default.
+    precision : {"f32", "bf16", "auto"}
+        Of the frozen part, see `sedna_tinyms.engine.open_engine`.
+    cache_bytes : int
+        Budget on disk for activations of pictures seen before; 0 for no cache.
     pad_mode, mean, std
         As the initial weights need it: padding, and the normalization of pixels from 0 to 255.
         The model's, or "pad" and ImageNet's, by default.
-    export_onnx : bool
-        Write ``<model>.onnx`` beside a saved model; it gives logits for normalized input.
+    export_onnx : bool, optional
+        Write ``<model>.onnx`` beside a saved model: from uint8 pixels to logits and features. By
+        default, if `onnx` and an engine are installed.
 
     Attributes
     ----------
@@ -85,6 +96,8 @@ class MobileNetV2Estimator(ABC):
         None until there are weights.
     card : ModelCard or None
         What the network is for.
+    memory : ReplayMemory or None
+        What is remembered; None before a training.
 
     Raises
     ------
@@ -99,9 +112,9 @@ class MobileNetV2Estimator(ABC):
         width: float | None = None,
         initial_weights: str | os.PathLike[str] | None = None,
         epochs: int = 10,
-        learning_rate: float = 0.01,
+        learning_rate: float | None = None,
         batch_size: int = 32,
-        train_layers: str = "last_blocks",
+        strategy: str = "latent",
         replay_bytes: int = 50_000_000,
         seed: int = 0,
         **further: Any,
@@ -114,16 +127,23 @@ class MobileNetV2Estimator(ABC):
             epochs,
             learning_rate,
             batch_size,
-            train_layers,
+            strategy,
             replay_bytes,
             seed,
             **further,
         )
         self.network: MobileNetV2 | None = None
         self.card: ModelCard | None = None
-        self.memory: ReplayMemory | None = None
-        self._memory_file: Path | None = None
+        self._classroom = Classroom(self.settings)
+        self._answers: Answers | None = None
+        self._compared: str | None = None
+        self._seen: NDArray[np.uint8] | None = None
         prefer_graph_mode()
+
+    @property
+    def memory(self) -> ReplayMemory | None:
+        """See the class."""
+        return self._classroom.memory
 
     # --- Sedna's face -------------------------------------------------------------------------
 
@@ -144,8 +164,10 @@ class MobileNetV2Estimator(ABC):
         Returns
         -------
         dict
-            `loss` (of each epoch), `accuracy` (of the samples trained on, at the end), `samples`,
-            `replayed`, `seconds`.
+            `loss` (of each epoch or iteration); `accuracy` (of the samples trained on, at the end);
+            `samples`, `replayed`; `computed` (pictures that went through the frozen part, the
+            others' activations were cached); `seconds`, of which `seconds_forward` (decoding and
+            frozen part) and `seconds_training`.
 
         Raises
         ------
@@ -153,31 +175,22 @@ class MobileNetV2Estimator(ABC):
             If a picture cannot be read, or a label is missing or unknown.
         """
         start = time.perf_counter()
-        known = self.card.class_names if self.card else self.settings.class_names
-        if self.network is None and self.settings.initial_weights and known:
-            self._begin(known)
-        samples = read_samples(train_data, known)
+        if self.network is None and self.settings.initial_weights:
+            self._begin(self.settings.class_names)
+        known = self.settings.class_names or (self.card.class_names if self.card else None)
+        samples = read_samples(train_data, known, grow=self.settings.class_names is None)
         if self.network is None:
             self._begin(samples.class_names)
-        card, network, memory = self._card, self._network, self._recall()
-        pixels = load_pixels(samples.pictures, card.input_size)
-        replayed = memory.exemplars()
-        domain = domain or f"round-{len(memory.domains) + 1}"
-        labels = self._numbers(replayed.labels)
-
-        everything = np.concatenate([replayed.items, pixels]) if replayed.labels else pixels
-        losses, accuracy = self._learn(
-            network,
-            everything,
-            np.concatenate([labels, samples.labels]),
-            [*replayed.domains, *[domain] * len(pixels)],
+        self._seen = load_pixels(samples.pictures[:COMPARED_PICTURES], self._card.input_size)
+        items = self._classroom.look_at(samples.pictures, self._network, self._card)
+        self._grow(samples.class_names)
+        looked = time.perf_counter()
+        metrics = self._classroom.teach(
+            self._network, self._card, items, samples.labels, domain, self._fit
         )
-        memory.update(pixels, [card.class_names[label] for label in samples.labels], domain)
-        metrics = {
-            "loss": losses,
-            "accuracy": [accuracy],
-            "samples": [float(len(pixels))],
-            "replayed": [float(len(replayed.labels))],
+        metrics |= {
+            "seconds_forward": [looked - start],
+            "seconds_training": [time.perf_counter() - looked],
             "seconds": [time.perf_counter() - start],
         }
         if valid_data is not None:
@@ -188,13 +201,22 @@ class MobileNetV2Estimator(ABC):
     def evaluate(self, data: Any) -> dict[str, list[float]]:
         """Return accuracy, and precision, recall and F1 by class and as means.
 
-        See `sedna_tinyms.learning.metrics.classification_metrics`.
+        A picture of a class that the model does not know yet is a mistake of the model.
+
+        Returns
+        -------
+        dict
+            As `sedna_tinyms.learning.metrics.classification_metrics`; and `correct`, 1 or 0 for
+            each sample, by which two models can be compared picture for picture.
         """
-        network, card = self._network, self._card
-        samples = read_samples(data, card.class_names)
-        pixels = load_pixels(samples.pictures, card.input_size)
-        logits = forward(network, pixels, self.settings.batch_size, card.normalize)
-        return classification_metrics(samples.labels, logits.argmax(1), len(card.class_names))
+        answers = self._current_answers()
+        fixed = self.settings.class_names
+        names = fixed or self._card.class_names
+        samples = read_samples(data, names, grow=fixed is None)
+        logits, _ = answers.to(samples.pictures)
+        found = logits.argmax(axis=1)
+        metrics = classification_metrics(samples.labels, found, len(samples.class_names))
+        return metrics | {"correct": (found == samples.labels).astype(float).tolist()}
 
     def predict(self, data: Any) -> Prediction | list[Prediction]:
         """Classify one picture, or several.
@@ -207,34 +229,43 @@ class MobileNetV2Estimator(ABC):
         Returns
         -------
         Prediction or list of Prediction
-            A list of flat probabilities with `class_name` and `score`.
+            A list of flat probabilities with `class_name` and `score`, and what they come from:
+            `logits` and `embedding`.
         """
-        network, card = self._network, self._card
-        several = isinstance(data, list | tuple) or (
-            isinstance(data, np.ndarray) and data.ndim == 4
-        )
-        pictures = list(data) if several else [data]
+        answers = self._current_answers()
+        pictures, several = as_pictures(data)
         if not pictures:
             return []
-        pixels = load_pixels(pictures, card.input_size)
-        logits = forward(network, pixels, self.settings.batch_size, card.normalize)
-        predictions = [Prediction(row, card.class_names) for row in logits]
+        logits, features = answers.to(pictures)
+        names = self._card.class_names
+        predictions = [
+            Prediction(row, names, embedding)
+            for row, embedding in zip(logits, features, strict=True)
+        ]
         return predictions if several else predictions[0]
 
     def save(self, model_path: str | os.PathLike[str]) -> None:
-        """Write the model, and its replay memory beside it as ``<stem>.memory.npz``.
+        """Write the model; beside it what it remembers, and the same model as ONNX.
 
-        The model file says by itself for which classes, width and input it is.
+        The model file says by itself for which classes, width and input it is. The replay memory
+        is ``<stem>.memory.npz``, the ONNX file ``<stem>.onnx``.
+
+        Raises
+        ------
+        ModelFileError
+            If the ONNX file gives something else than MindSpore.
+        StorageError
+            If a file cannot be written.
         """
         if self.network is None:
             self._begin(self.settings.class_names)
-        network, card, memory = self._network, self._card, self._recall()
+        network, card = self._network, self._card
         path = Path(model_path)
-        if len(memory):
-            memory.save(_memory_file(path))
-        if self.settings.export_onnx:
-            shape = (3, card.input_size, card.input_size)
-            export_onnx(network, shape, path.with_suffix(".onnx"), card.metadata())
+        self._classroom.save(path)
+        if can_export() if self.settings.export_onnx is None else self.settings.export_onnx:
+            pixels = self._seen if self._seen is not None else _any_pixels(card.input_size)
+            onnx_path = path.with_suffix(".onnx")
+            self._compared = write_onnx(network, card, onnx_path, pixels, self._compared)
         save_weights(network, path, card.metadata())
 
     def load(self, model_url: str | os.PathLike[str]) -> None:
@@ -252,8 +283,8 @@ class MobileNetV2Estimator(ABC):
         card = ModelCard.from_file(self.settings, weights, path)
         network = card.build(self.settings.seed)
         load_weights(network, path)
-        self.card, self.network, self.memory = card, network, None
-        self._memory_file = _memory_file(path)
+        self._use(network, card)
+        self._classroom.follow(path, card)
 
     def load_weights(self, path: str | os.PathLike[str]) -> None:
         """Load what a training is to begin from.
@@ -273,74 +304,27 @@ class MobileNetV2Estimator(ABC):
         weights = read_weights(path)
         if "class_names" in weights.metadata:
             self.load(path)
-            self._recall()
+            self._classroom.recall()
+            self._compared = compared_in(path.with_suffix(".onnx"))
             return
         names = self.settings.class_names or (self.card.class_names if self.card else None)
         if names is None:
             raise ConfigurationError(
                 f"{path} names no classes, so class_names must be given to begin from it"
             )
-        card = ModelCard.from_settings(self.settings, names)
-        network = card.build(self.settings.seed)
-        heads = [a for n, a in weights.arrays.items() if n.startswith(("head.", "classifier."))]
-        fits = any(array.shape[:1] == (len(card.class_names),) for array in heads)
-        report = load_weights(network, path, skip_head=not fits)
-        logger.info("%s", report)
-        self.card, self.network, self.memory = card, network, None
-        self._memory_file = None
-
-    # --- learning -----------------------------------------------------------------------------
-
-    def _learn(
-        self,
-        network: MobileNetV2,
-        pixels: NDArray[np.uint8],
-        labels: NDArray[np.int64],
-        domains: Sequence[str],
-    ) -> tuple[list[float], float]:
-        """Train on uint8 pictures; return the loss of each epoch and the final accuracy."""
-        settings, card = self.settings, self._card
-        cut = CUTS[settings.train_layers]
-        variants: list[NDArray[Any]] = [pixels, pixels[..., ::-1]] if settings.flip else [pixels]
-        prepare: Callable[[NDArray[np.generic]], NDArray[np.float32]] = card.normalize
-        if cut:
-            frozen = FrozenPart(network, cut)
-            variants = [forward(frozen, v, settings.batch_size, card.normalize) for v in variants]
-            prepare = _unchanged
-        trained = TrainedPart(network, cut)
-        steps = settings.epochs * -(-len(labels) // settings.batch_size)
-        settling = 0
-        if settings.train_layers != "head":
-            settling = max(LEAST_SETTLING_STEPS, SETTLED_STEPS - steps)
-        batches = Batches(
-            variants,
-            labels,
-            domains,
-            batch_size=settings.batch_size,
-            steps=steps + settling,
-            seed=settings.seed,
-            prepare=prepare,
-        )
-        peak = settings.learning_rate
-        rates = mobilenetv2_lr(0, peak / 10, 0.0, peak, 0.1, 1, steps).asnumpy()
-        # Without a learning rate, only the moving statistics go on: they settle on the new weights.
-        rates = np.concatenate([rates, np.zeros(settling, np.float32)])
-        trained.set_train(True)
-        losses = self._fit(trained, batches, rates)
-        trained.set_train(False)
-        per_epoch = np.array_split(np.array(losses[:steps], np.float64), settings.epochs)
-        logits = forward(trained, variants[0], settings.batch_size, prepare)
-        accuracy = float(np.mean(logits.argmax(1) == labels))
-        return [float(epoch.mean()) for epoch in per_epoch], accuracy
+        self._begin_from(path, names)
 
     @abstractmethod
-    def _fit(self, trained: nn.Cell, batches: Batches, rates: NDArray[np.float32]) -> list[float]:
-        """Take one step a batch at the learning rate of that step; return the loss of each.
+    def _fit(
+        self, trained: nn.Cell, loss: nn.Cell, optimizer: nn.Optimizer, batches: Batches
+    ) -> list[float]:
+        """Take one step a batch; return the loss of each.
 
-        `trained` is in training mode, maps inputs to logits, and its parameters are the network's.
+        `trained` is in training mode, maps inputs to logits, and its parameters are the network's;
+        `loss` maps logits and targets to a number; `optimizer` has a learning rate for each step.
         """
 
-    # --- what the network is for --------------------------------------------------------------
+    # --- the network and what it is for -------------------------------------------------------
 
     @property
     def _network(self) -> MobileNetV2:
@@ -356,42 +340,57 @@ class MobileNetV2Estimator(ABC):
             raise ModelFileError(f"{type(self).__name__} has no model yet: load one, or train one")
         return self.card
 
+    def _use(self, network: MobileNetV2, card: ModelCard) -> None:
+        self.network, self.card = network, card
+        self._answers, self._compared = None, None
+
     def _begin(self, class_names: Sequence[str] | None) -> None:
         """Start from the initial weights, or from random ones."""
         if self.settings.initial_weights:
-            self.load_weights(self.settings.initial_weights)
+            path = Path(self.settings.initial_weights)
+            if class_names is None or "class_names" in read_weights(path).metadata:
+                self.load_weights(path)
+            else:
+                self._begin_from(path, class_names)
             return
         if class_names is None:
             raise ConfigurationError("there is no model yet, and class_names are not given")
         card = ModelCard.from_settings(self.settings, class_names)
-        self.card, self.network = card, card.build(self.settings.seed)
+        self._use(card.build(self.settings.seed), card)
+        self._classroom.begin()
 
-    # --- replay -------------------------------------------------------------------------------
+    def _begin_from(self, path: Path, class_names: Sequence[str]) -> None:
+        """Start from weights that do not say what they are for."""
+        card = ModelCard.from_settings(self.settings, class_names)
+        network = card.build(self.settings.seed)
+        arrays = read_weights(path).arrays
+        heads = [a for n, a in arrays.items() if n.startswith(("head.", "classifier."))]
+        fits = any(array.shape[:1] == (len(card.class_names),) for array in heads)
+        report = load_weights(network, path, skip_head=not fits)
+        logger.info("%s", report)
+        self._use(network, card)
+        self._classroom.begin()
 
-    def _recall(self) -> ReplayMemory:
-        """Return the memory that belongs to the model, within this estimator's budget."""
-        if self.memory is None:
-            budget, seed = self.settings.replay_bytes, self.settings.seed
-            if self._memory_file is not None and self._memory_file.is_file():
-                self.memory = ReplayMemory.load(self._memory_file, budget, seed)
-            else:
-                self.memory = ReplayMemory(budget, seed)
-        return self.memory
+    def _grow(self, class_names: Sequence[str]) -> None:
+        """Give the network an output for each class; those that it has stay bit by bit."""
+        known = len(self._card.class_names)
+        if len(class_names) == known:
+            return
+        logger.warning("the model learns new classes: %s", ", ".join(class_names[known:]))
+        card = self._card.with_classes(class_names)
+        network = card.build(self.settings.seed)
+        copy_weights(self._network, network)
+        self.network, self.card = network, card
 
-    def _numbers(self, labels: Sequence[str]) -> NDArray[np.int64]:
-        names = self._card.class_names
-        unknown = sorted(set(labels) - set(names))
-        if unknown:
-            raise ForeignModelError(
-                f"the replay memory {self._memory_file} holds samples of {', '.join(unknown)}; "
-                f"the model's classes are {', '.join(names)}"
-            )
-        return np.array([names.index(label) for label in labels], np.int64)
+    def _current_answers(self) -> Answers:
+        network, card = self._network, self._card
+        if self._answers is None or self._answers.mark != mark_of(network, card):
+            self._answers = Answers(network, card, self.settings.engine)
+        return self._answers
 
 
-def _memory_file(model: Path) -> Path:
-    return model.with_name(f"{model.name.removesuffix('.ckpt')}.memory.npz")
-
-
-def _unchanged(inputs: NDArray[np.generic]) -> NDArray[np.float32]:
-    return inputs.astype(np.float32, copy=False)
+def _any_pixels(size: int) -> NDArray[np.uint8]:
+    """Return a picture for a model that has seen none: noise, coarse enough to reach the end."""
+    coarse = np.random.default_rng(0).integers(0, 256, (1, 3, 8, 8), np.uint8)
+    repeated = coarse.repeat(-(-size // 8), axis=2).repeat(-(-size // 8), axis=3)
+    return repeated[:, :, :size, :size]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import mindspore
-import numpy as np
 from mindspore import Tensor, nn, ops
-from numpy.typing import NDArray
 
-from estimators.batches import Batches
 from estimators.mobilenetv2 import MobileNetV2Estimator
+from sedna_tinyms.learning.batches import Batches
 
 __all__ = ["MindSporeMobileNetV2"]
 
@@ -16,16 +14,14 @@ __all__ = ["MindSporeMobileNetV2"]
 class MindSporeMobileNetV2(MobileNetV2Estimator):
     """`MobileNetV2Estimator` trained by a functional step, as MindSpore's tutorials do."""
 
-    def _fit(self, trained: nn.Cell, batches: Batches, rates: NDArray[np.float32]) -> list[float]:
-        loss = nn.CrossEntropyLoss(label_smoothing=self.settings.label_smoothing)
-        optimizer = nn.Momentum(
-            trained.trainable_params(), Tensor(rates), 0.9, self.settings.weight_decay
-        )
+    def _fit(
+        self, trained: nn.Cell, loss: nn.Cell, optimizer: nn.Optimizer, batches: Batches
+    ) -> list[float]:
         step = _Step(trained, loss, optimizer)
         step.set_train(True)
         return [
-            float(step(Tensor(inputs), Tensor(labels)).asnumpy())
-            for inputs, labels in (batches[number] for number in range(len(batches)))
+            float(step(Tensor(inputs), Tensor(targets)).asnumpy())
+            for inputs, targets in (batches[number] for number in range(len(batches)))
         ]
 
 
@@ -43,11 +39,11 @@ class _Step(nn.Cell):  # type: ignore[misc]
         self.optimizer = optimizer
         self.gradient = mindspore.value_and_grad(self.forward, None, optimizer.parameters)
 
-    def forward(self, inputs: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss."""
-        return self.loss(self.network(inputs), labels)
+        return self.loss(self.network(inputs), targets)
 
-    def construct(self, inputs: Tensor, labels: Tensor) -> Tensor:
+    def construct(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Take the step; return the loss before it."""
-        loss, gradients = self.gradient(inputs, labels)
+        loss, gradients = self.gradient(inputs, targets)
         return ops.depend(loss, self.optimizer(gradients))

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from mindspore import Tensor, nn
+from mindspore import nn
 from mindspore.dataset import GeneratorDataset
 from mindspore.train.callback import Callback
-from numpy.typing import NDArray
 
-from estimators.batches import Batches
 from estimators.mobilenetv2 import MobileNetV2Estimator
+from sedna_tinyms.learning.batches import Batches
 from sedna_tinyms.tinyms.callbacks import step_loss
-from sedna_tinyms.tinyms.losses import CrossEntropyWithLabelSmooth
 from sedna_tinyms.tinyms.model import Model
 
 __all__ = ["TinyMSMobileNetV2"]
@@ -22,14 +19,13 @@ __all__ = ["TinyMSMobileNetV2"]
 class TinyMSMobileNetV2(MobileNetV2Estimator):
     """`MobileNetV2Estimator` trained by TinyMS's `Model`: compile, then train."""
 
-    def _fit(self, trained: nn.Cell, batches: Batches, rates: NDArray[np.float32]) -> list[float]:
+    def _fit(
+        self, trained: nn.Cell, loss: nn.Cell, optimizer: nn.Optimizer, batches: Batches
+    ) -> list[float]:
         model = Model(trained)
-        model.compile(
-            CrossEntropyWithLabelSmooth(self.settings.label_smoothing, len(self._card.class_names)),
-            nn.Momentum(trained.trainable_params(), Tensor(rates), 0.9, self.settings.weight_decay),
-        )
+        model.compile(loss, optimizer)
         losses = _Losses()
-        dataset = GeneratorDataset(batches, ["image", "label"], shuffle=False)
+        dataset = GeneratorDataset(batches, ["image", "target"], shuffle=False)
         model.train(1, dataset, callbacks=[losses], dataset_sink_mode=False)
         return losses.values
 

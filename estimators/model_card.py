@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +82,8 @@ class ModelCard:
         Parameters
         ----------
         wanted : mapping
-            Values by attribute; None where any will do.
+            Values by attribute; None where any will do. Of class names there may be more at the
+            end, which the model is to learn.
         path : Path
             The file, for the message.
 
@@ -93,12 +94,16 @@ class ModelCard:
         """
         for name, value in wanted.items():
             found = getattr(self, name)
-            if value is not None and _plain(value) != found:
+            if value is not None and not _fits(found, _plain(value)):
                 raise ForeignModelError(
                     f"the model file {path} has {name} {_shown(found)}, this estimator is set to "
                     f"{_shown(_plain(value))}: set the same {name}, none at all, or name another "
                     "model"
                 )
+
+    def with_classes(self, class_names: Sequence[str]) -> ModelCard:
+        """Return the same description for other classes."""
+        return replace(self, class_names=tuple(class_names))
 
     def build(self, seed: int) -> MobileNetV2:
         """Return a network of this description, with random weights, for prediction."""
@@ -172,6 +177,12 @@ class ModelCard:
 def _plain(value: Any) -> Any:
     """Return sequences as tuples, so that equal settings compare as equal."""
     return value if isinstance(value, str | int | float) else tuple(value)
+
+
+def _fits(found: Any, wanted: Any) -> bool:
+    if isinstance(found, tuple) and isinstance(wanted, tuple):
+        return found == wanted[: len(found)]
+    return bool(found == wanted)
 
 
 def _shown(value: Any) -> str:

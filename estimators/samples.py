@@ -73,7 +73,7 @@ def line_parser(
     return parse
 
 
-def read_samples(data: Any, class_names: Sequence[str] | None) -> Samples:
+def read_samples(data: Any, class_names: Sequence[str] | None, *, grow: bool = False) -> Samples:
     """Bring labelled pictures into one form.
 
     Parameters
@@ -83,6 +83,9 @@ def read_samples(data: Any, class_names: Sequence[str] | None) -> Samples:
         of (picture, label) pairs. A label is a class name, or the number of one.
     class_names : sequence of str, optional
         The classes; those that occur, sorted, by default.
+    grow : bool
+        Whether names that are not among `class_names` are further classes, behind them; otherwise
+        they are an error.
 
     Raises
     ------
@@ -90,6 +93,8 @@ def read_samples(data: Any, class_names: Sequence[str] | None) -> Samples:
         If there is no sample, a label is missing or unknown; with every such sample.
     """
     if isinstance(data, str | os.PathLike):
+        if grow and class_names is not None:
+            class_names = _extended(class_names, read_image_folder(data, None).class_names)
         folder = read_image_folder(data, class_names)
         return Samples([*folder.paths], np.array(folder.labels, np.int64), folder.class_names)
     pictures, given = _columns(data)
@@ -98,7 +103,7 @@ def read_samples(data: Any, class_names: Sequence[str] | None) -> Samples:
     if class_names is None:
         names = tuple(sorted({str(label) for label in given if _is_label(label)}))
     else:
-        names = tuple(class_names)
+        names = _extended(class_names, given) if grow else tuple(class_names)
     problems = Problems()
     labels = np.zeros(len(pictures), np.int64)
     for index, (picture, label) in enumerate(zip(pictures, given, strict=True)):
@@ -148,6 +153,12 @@ def _unboxed(picture: Any) -> Picture:
     """Turn NumPy's strings, which a datasource holds, into Python's."""
     result: Picture = str(picture) if isinstance(picture, np.str_) else picture
     return result
+
+
+def _extended(names: Sequence[str], labels: Iterable[Any]) -> tuple[str, ...]:
+    """Return names and, behind them, the labels that are none of them and no number of one."""
+    further = {str(label) for label in labels if _is_label(label) and _number(label, names) is None}
+    return (*names, *sorted(further))
 
 
 def _is_label(label: Any) -> bool:

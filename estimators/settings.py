@@ -7,10 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from estimators.layers import CUTS
 from sedna_tinyms.errors import ConfigurationError, Problems, did_you_mean
+from sedna_tinyms.learning.cache import DEFAULT_BUDGET
+from sedna_tinyms.learning.strategies import STRATEGIES
 
 __all__ = ["Settings"]
+
+LEAST = {"epochs": 1, "batch_size": 1, "replay_bytes": 0, "seed": 0, "cache_bytes": 0}
+CHOICES = {
+    "strategy": tuple(STRATEGIES),
+    "replay": ("auto", "activations", "pixels"),
+    "engine": ("auto", "onnxruntime", "openvino", "mindspore"),
+    "precision": ("f32", "bf16", "auto"),
+}
 
 
 @dataclass(frozen=True)
@@ -28,38 +37,46 @@ class Settings:
     width: float | None = None
     initial_weights: str | None = None
     epochs: int = 10
-    learning_rate: float = 0.01
+    learning_rate: float | None = None
     batch_size: int = 32
-    train_layers: str = "last_blocks"
+    strategy: str = "latent"
     replay_bytes: int = 50_000_000
     seed: int = 0
+    replay: str = "auto"
     label_smoothing: float = 0.1
     weight_decay: float = 1e-4
     flip: bool = False
+    engine: str = "auto"
+    precision: str = "auto"
+    cache_bytes: int = DEFAULT_BUDGET
     pad_mode: str | None = None
     mean: Sequence[float] | None = None
     std: Sequence[float] | None = None
-    export_onnx: bool = False
+    export_onnx: bool | None = None
 
     def __post_init__(self) -> None:
         problems = Problems()
         _check_names(self.class_names, problems)
-        for name, least in (("epochs", 1), ("batch_size", 1), ("replay_bytes", 0), ("seed", 0)):
+        for name, least in LEAST.items():
             _check_whole(name, getattr(self, name), least, problems)
+        for name, choices in CHOICES.items():
+            _check_choice(name, getattr(self, name), choices, problems)
+        if self.strategy == "full" and self.replay == "activations":
+            problems.add(
+                "replay is 'activations', but the strategy full trains every layer, so that "
+                "nothing but pixels can be learned from: set replay to 'pixels', replay_bytes to 0 "
+                "to store nothing, or another strategy"
+            )
         if self.input_size is not None:
             _check_whole("input_size", self.input_size, 32, problems)
         if self.width is not None:
             _check_range("width", self.width, 0, 16, problems)
-        _check_range("learning_rate", self.learning_rate, 0, 100, problems)
+        if self.learning_rate is not None:
+            _check_range("learning_rate", self.learning_rate, 0, 100, problems)
         if not _is_number(self.label_smoothing) or not 0 <= self.label_smoothing < 1:
             problems.add(f"label_smoothing is {self.label_smoothing!r}; it must lie in [0, 1)")
         if not _is_number(self.weight_decay) or not 0 <= self.weight_decay < 1:
             problems.add(f"weight_decay is {self.weight_decay!r}; it must lie in [0, 1)")
-        if self.train_layers not in CUTS:
-            problems.add(
-                f"train_layers is {self.train_layers!r}{did_you_mean(self.train_layers, CUTS)}; "
-                f"it must be one of {', '.join(CUTS)}"
-            )
         if self.pad_mode not in (None, "pad", "same"):
             problems.add(f"pad_mode is {self.pad_mode!r}; it must be 'pad' or 'same'")
         _check_normalization(self.mean, self.std, problems)
@@ -93,6 +110,14 @@ def _check_normalization(
 def _check_whole(name: str, value: Any, least: int, problems: Problems) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         problems.add(f"{name} is {value!r}; it must be a whole number of at least {least}")
+
+
+def _check_choice(name: str, value: Any, choices: Sequence[str], problems: Problems) -> None:
+    if value not in choices:
+        problems.add(
+            f"{name} is {value!r}{did_you_mean(str(value), choices)}; "
+            f"it must be one of {', '.join(choices)}"
+        )
 
 
 def _check_range(name: str, value: Any, above: float, most: float, problems: Problems) -> None:

@@ -16,6 +16,7 @@ from sedna_tinyms.errors import (
     ModelFileError,
 )
 from sedna_tinyms.learning.memory import ReplayMemory
+from sedna_tinyms.pictures import load_pixels
 from sedna_tinyms.tinyms.model import MobileNetV2, read_weights, save_weights
 
 NAMES = list(COLOURS)
@@ -37,7 +38,7 @@ def changed(before, after):
 def trained():
     """One estimator trained on everything, from random weights."""
     estimator = TinyMSMobileNetV2(
-        **SMALL, train_layers="all", epochs=16, learning_rate=0.02, replay_bytes=12 * PIXELS
+        **SMALL, strategy="full", epochs=16, learning_rate=0.02, replay_bytes=12 * PIXELS
     )
     metrics = estimator.train(samples(40))
     return estimator, metrics
@@ -68,10 +69,10 @@ def test_a_network_from_random_weights_is_as_good_in_use_as_in_training(trained)
 
 @both
 @pytest.mark.parametrize(
-    ("layers", "trained_cells"), [("head", set()), ("last_blocks", {"14", "15", "16", "17", "18"})]
+    ("strategy", "trained_cells"), [("head", set()), ("latent", {"15", "16", "17", "18"})]
 )
-def test_what_is_frozen_stays_as_it_is(kind, layers, trained_cells, model):
-    estimator = kind(batch_size=8, epochs=2, train_layers=layers)
+def test_what_is_frozen_stays_as_it_is(kind, strategy, trained_cells, model):
+    estimator = kind(batch_size=8, epochs=2, strategy=strategy)
     estimator.load_weights(model)
     before = weights(estimator)
     estimator.train(samples(10, seed=3, brightness=0.5))
@@ -84,7 +85,7 @@ def test_what_is_frozen_stays_as_it_is(kind, layers, trained_cells, model):
 @both
 def test_the_same_seed_gives_the_same_weights(kind, model):
     def trained(seed):
-        estimator = kind(batch_size=8, epochs=3, train_layers="head", seed=seed, flip=True)
+        estimator = kind(batch_size=8, epochs=3, strategy="head", seed=seed, flip=True)
         estimator.load_weights(model)
         estimator.train(samples(20, seed=3))
         return weights(estimator)
@@ -117,7 +118,7 @@ def test_random_weights_depend_on_the_seed_and_leave_numpy_alone(tmp_path):
     ids=["one sample", "less than a batch", "a last batch of one, a class with one sample"],
 )
 def test_few_samples(kind, data, model):
-    estimator = kind(batch_size=4, epochs=2, train_layers="head", replay_bytes=0)
+    estimator = kind(batch_size=4, epochs=2, strategy="head", replay_bytes=0)
     estimator.load_weights(model)
     metrics = estimator.train(data)
     assert len(metrics["loss"]) == 2
@@ -131,7 +132,7 @@ def test_old_classes_are_kept_by_the_memory_alone(kind, model):
     recalls = {}
     for budget in (0, 60 * PIXELS):
         estimator = kind(
-            batch_size=8, epochs=6, learning_rate=0.03, train_layers="head", replay_bytes=budget
+            batch_size=8, epochs=6, learning_rate=0.03, strategy="head", replay_bytes=budget
         )
         estimator.load_weights(model)
         before = estimator.evaluate(new)["accuracy"][0]
@@ -143,7 +144,7 @@ def test_old_classes_are_kept_by_the_memory_alone(kind, model):
 
 
 def test_validation_data_is_measured_with_its_own_names(model):
-    estimator = TinyMSMobileNetV2(batch_size=8, epochs=1, train_layers="head")
+    estimator = TinyMSMobileNetV2(batch_size=8, epochs=1, strategy="head")
     estimator.load_weights(model)
     metrics = estimator.train(samples(9), valid_data=samples(6, seed=2))
     assert set(metrics) >= {"loss", "accuracy", "valid_accuracy", "valid_recall"}
@@ -152,7 +153,7 @@ def test_validation_data_is_measured_with_its_own_names(model):
 
 def test_classes_come_from_the_data_where_nothing_else_says_them(tmp_path):
     estimator = TinyMSMobileNetV2(
-        input_size=SIZE, width=0.1, batch_size=8, epochs=1, train_layers="head"
+        input_size=SIZE, width=0.1, batch_size=8, epochs=1, strategy="head"
     )
     estimator.train(write_folder(tmp_path, 6))
     assert estimator.card.class_names == ("blue", "green", "red")
@@ -163,7 +164,7 @@ def test_pretrained_weights_of_other_classes_give_the_backbone(tmp_path):
     pretrained = MobileNetV2(7, width_mult=0.1)
     save_weights(pretrained, tmp_path / "pretrained.ckpt")
     estimator = MindSporeMobileNetV2(
-        **SMALL, initial_weights=tmp_path / "pretrained.ckpt", epochs=1, train_layers="head"
+        **SMALL, initial_weights=tmp_path / "pretrained.ckpt", epochs=1, strategy="head"
     )
     estimator.train(samples(9))
     theirs = {p.name: p.asnumpy() for p in pretrained.get_parameters()}
@@ -251,9 +252,10 @@ def test_one_file_tells_everything(kind, trained, model):
 
 def test_the_memory_lies_beside_the_model_and_goes_on(trained, model, tmp_path):
     memory = model.with_name("colours.memory.npz")
-    assert sorted(entry.name for entry in model.parent.iterdir()) == [model.name, memory.name]
+    names = [model.name, memory.name, "colours.onnx"]
+    assert sorted(entry.name for entry in model.parent.iterdir()) == names
     estimator = MindSporeMobileNetV2(
-        batch_size=8, epochs=1, train_layers="head", replay_bytes=12 * PIXELS
+        batch_size=8, epochs=1, strategy="head", replay_bytes=12 * PIXELS
     )
     estimator.load_weights(model)
     metrics = estimator.train(samples(6, seed=3))
@@ -368,11 +370,8 @@ def test_the_onnx_file_gives_the_same_answers(model, tmp_path):
     estimator.load(model)
     estimator.save(tmp_path / "m.ckpt")
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
-    from estimators.samples import load_pixels
-
     pictures = [pixels for pixels, _ in samples(5, seed=4)]
-    inputs = estimator.card.normalize(load_pixels(pictures, SIZE))
-    (logits,) = session.run(None, {session.get_inputs()[0].name: inputs})
+    (logits,) = session.run(["logits"], {"pixels": load_pixels(pictures, SIZE)})
     for row, prediction in zip(logits, estimator.predict(pictures), strict=True):
         assert Prediction(row, NAMES) == pytest.approx(prediction, abs=1e-4)
     described = session.get_modelmeta().custom_metadata_map

@@ -24,8 +24,8 @@ class Batches:
     ----------
     variants : sequence of ndarray, each of shape (N, ...)
         The same samples in several versions (mirrored, say), of which each place draws one.
-    labels : ndarray of int, shape (N,)
-        Their classes.
+    targets : ndarray of float32, shape (N, classes)
+        What the network is to say of each: probabilities of the classes.
     domains : sequence of str, length N
         Their domains; that of the last sample is the new one.
     batch_size, steps : int
@@ -39,7 +39,7 @@ class Batches:
     def __init__(
         self,
         variants: Sequence[NDArray[np.generic]],
-        labels: NDArray[np.int64],
+        targets: NDArray[np.float32],
         domains: Sequence[str],
         *,
         batch_size: int,
@@ -47,10 +47,10 @@ class Batches:
         seed: int,
         prepare: Callable[[NDArray[np.generic]], NDArray[np.float32]],
     ) -> None:
-        self.steps_per_epoch = -(-len(labels) // batch_size)
+        self.steps_per_epoch = -(-len(targets) // batch_size)
         self.steps = steps
         self._variants = variants
-        self._labels = labels.astype(np.int32)
+        self._targets = targets
         self._batch_size = batch_size
         self._seed = seed
         self._prepare = prepare
@@ -63,7 +63,7 @@ class Batches:
     def __len__(self) -> int:
         return self.steps
 
-    def __getitem__(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    def __getitem__(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         if not 0 <= step < len(self):
             raise IndexError(step)
         epoch, place = divmod(step, self.steps_per_epoch)
@@ -77,7 +77,7 @@ class Batches:
                 len(self._variants), size=len(drawn)
             )
             samples = np.stack([self._variants[v][i] for v, i in zip(versions, drawn, strict=True)])
-        return self._prepare(samples), self._labels[drawn]
+        return self._prepare(samples), self._targets[drawn]
 
     def _draw(self, epoch: int) -> NDArray[np.int64]:
         rng = np.random.default_rng([self._seed, 0, epoch])

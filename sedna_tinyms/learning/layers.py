@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from mindspore import Tensor, nn, ops
 from numpy.typing import NDArray
 
 from sedna_tinyms.tinyms.model import MobileNetV2
+from sedna_tinyms.tinyms.model.mobilenetv2_onnx import BACKBONE_CELLS
+from sedna_tinyms.tinyms.model.parameters import set_value
 
-__all__ = ["CUTS", "FrozenPart", "TrainedPart", "forward"]
-
-CUTS = {"head": 19, "last_blocks": 14, "all": 0}
-"""How many of the backbone's 19 cells stay as they are, by what is trained."""
+__all__ = [
+    "FrozenPart",
+    "TrainedPart",
+    "copy_weights",
+    "forward",
+    "frozen_statistics",
+    "head_of",
+    "set_head",
+    "weights_digest",
+]
 
 
 class FrozenPart(nn.Cell):  # type: ignore[misc]
@@ -26,7 +36,7 @@ class FrozenPart(nn.Cell):  # type: ignore[misc]
         super().__init__(auto_prefix=False)
         cells = list(network.backbone.backbone)[:cut]
         self.blocks = nn.CellList(cells, auto_prefix=False)
-        self.pools = cut == CUTS["head"]
+        self.pools = cut == BACKBONE_CELLS
         self.mean = ops.ReduceMean(keep_dims=True)
 
     def construct(self, x: Tensor) -> Tensor:
@@ -85,3 +95,57 @@ def forward(
         output = network(Tensor(np.pad(batch, padding))).asnumpy()
         outputs.append(output[: len(batch)])
     return np.concatenate(outputs)
+
+
+@contextmanager
+def frozen_statistics(part: nn.Cell) -> Iterator[None]:
+    """Let batch normalizations use their moving statistics in training too, and keep them."""
+    normalizations = [
+        (cell, cell.use_batch_statistics)
+        for _, cell in part.cells_and_names()
+        if isinstance(cell, nn.BatchNorm2d)
+    ]
+    for cell, _ in normalizations:
+        cell.use_batch_statistics = False
+    try:
+        yield
+    finally:
+        for cell, before in normalizations:
+            cell.use_batch_statistics = before
+
+
+def head_of(network: MobileNetV2) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return copies of the classifier's weight (classes, features) and bias (classes,)."""
+    dense = network.head.head[1]
+    return dense.weight.asnumpy().copy(), dense.bias.asnumpy().copy()
+
+
+def set_head(network: MobileNetV2, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
+    """Replace the classifier's numbers by others of the same shape."""
+    dense = network.head.head[1]
+    set_value(dense.weight, weight)
+    set_value(dense.bias, bias)
+
+
+def copy_weights(source: MobileNetV2, target: MobileNetV2) -> None:
+    """Bring a network's weights into one with as many classes or more.
+
+    The rows of its head come first, bit by bit; those of further classes are 0.
+    """
+    wanted = {parameter.name: parameter for parameter in target.get_parameters()}
+    for parameter in source.get_parameters():
+        value, place = parameter.asnumpy(), wanted[parameter.name]
+        if value.shape != tuple(place.shape):
+            rows = np.zeros(tuple(place.shape), np.float32)
+            rows[: len(value)] = value
+            value = rows
+        set_value(place, value)
+
+
+def weights_digest(network: MobileNetV2, cut: int = BACKBONE_CELLS) -> str:
+    """Return the SHA-256 of the first `cut` cells of the backbone."""
+    digest = hashlib.sha256()
+    for cell in list(network.backbone.backbone)[:cut]:
+        for parameter in cell.get_parameters():
+            digest.update(parameter.asnumpy().tobytes())
+    return digest.hexdigest()

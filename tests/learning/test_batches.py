@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from estimators.batches import Batches
+from sedna_tinyms.learning.batches import Batches
 
 
 def batches(sizes, batch_size, steps=1, seed=0, variants=1):
@@ -13,7 +13,7 @@ def batches(sizes, batch_size, steps=1, seed=0, variants=1):
     domains = [f"d{d}" for d, size in enumerate(sizes) for _ in range(size)]
     return Batches(
         [numbers + 1000 * variant for variant in range(variants)],
-        np.arange(sum(sizes)),
+        np.eye(sum(sizes), dtype=np.float32),
         domains,
         batch_size=batch_size,
         steps=steps,
@@ -29,7 +29,7 @@ def test_every_batch_is_full_and_every_domain_keeps_its_weight(sizes, batch_size
     made.steps = made.steps_per_epoch
     epoch = [made[step] for step in range(len(made))]
     assert all(len(x) == len(y) == batch_size for x, y in epoch)
-    drawn = np.concatenate([y for _, y in epoch])
+    drawn = np.concatenate([y.argmax(1) for _, y in epoch])
     np.testing.assert_array_equal(np.concatenate([x for x, _ in epoch]), drawn)
     bounds = np.cumsum([0, *sizes])
     counts = np.histogram(drawn, bounds)[0]
@@ -45,14 +45,14 @@ def test_every_batch_is_full_and_every_domain_keeps_its_weight(sizes, batch_size
 
 def test_the_order_depends_on_the_seed_and_the_epoch_and_nothing_else():
     one, same, other = (batches([20, 5], 5, steps=10, seed=s) for s in (1, 1, 2))
-    assert [one[3][1].tolist(), one[0][1].tolist()] == [same[3][1].tolist(), same[0][1].tolist()]
-    assert one[0][1].tolist() != one[5][1].tolist()
-    assert one[0][1].tolist() != other[0][1].tolist()
+    assert [one[3][0].tolist(), one[0][0].tolist()] == [same[3][0].tolist(), same[0][0].tolist()]
+    assert one[0][0].tolist() != one[5][0].tolist()
+    assert one[0][0].tolist() != other[0][0].tolist()
 
 
 def test_variants_are_drawn_at_random():
     made = batches([64], 64, variants=2)
-    inputs, labels = made[0]
+    inputs, targets = made[0]
     mirrored = inputs >= 1000
     assert 10 < mirrored.sum() < 54
-    np.testing.assert_array_equal(inputs - 1000 * mirrored, labels)
+    np.testing.assert_array_equal(inputs - 1000 * mirrored, targets.argmax(1))

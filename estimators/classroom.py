@@ -1,0 +1,273 @@
+"""One round of learning: what is new, what is remembered, and the strategy that brings them in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimators.model_card import ModelCard
+from estimators.settings import Settings
+from sedna_tinyms.errors import ForeignModelError
+from sedna_tinyms.learning.activations import BATCH, activations
+from sedna_tinyms.learning.cache import ActivationCache
+from sedna_tinyms.learning.frozen import FrozenBackbone
+from sedna_tinyms.learning.layers import TrainedPart, forward, head_of
+from sedna_tinyms.learning.memory import PIXELS, ReplayMemory
+from sedna_tinyms.learning.selection import herding_ranks
+from sedna_tinyms.learning.state_file import read_state, write_state
+from sedna_tinyms.learning.strategies import STRATEGIES, Fit, Lesson, Strategy
+from sedna_tinyms.pictures import Picture, load_pixels
+from sedna_tinyms.tinyms.model import MobileNetV2
+
+__all__ = ["Classroom", "Seen"]
+
+MEASURED = 512
+"""The most samples that a training measures its own accuracy on."""
+
+
+class Seen(NamedTuple):
+    """New samples.
+
+    Attributes
+    ----------
+    items : ndarray, shape (N, ...)
+        What to learn from: activations or pixels.
+    kept : ndarray, shape (N, ...)
+        What to remember of each.
+    space : str
+        What that is.
+    """
+
+    items: NDArray[Any]
+    kept: NDArray[Any]
+    space: str
+
+
+class Classroom:
+    """Holds what a model's rounds of learning share: its memory, its strategy, its frozen part.
+
+    Parameters
+    ----------
+    settings : Settings
+        How to learn.
+
+    Attributes
+    ----------
+    memory : ReplayMemory or None
+        None before a training, or before `recall`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.memory: ReplayMemory | None = None
+        self._model: Path | None = None
+        self._known: tuple[str, ...] = ()
+        self._strategy: Strategy = STRATEGIES[settings.strategy]()
+        self._frozen: FrozenBackbone | None = None
+        self._computed = 0
+
+    def begin(self) -> None:
+        """Begin with a network that was taught nothing."""
+        self._model, self._known = None, ()
+        self.memory, self._strategy = None, STRATEGIES[self.settings.strategy]()
+
+    def follow(self, model: Path, card: ModelCard) -> None:
+        """Go on from a model file; its memory is read when it is needed."""
+        self.begin()
+        self._model, self._known = model, card.class_names
+
+    def recall(self) -> ReplayMemory:
+        """Return the memory that belongs to the model, within the budget set."""
+        if self.memory is None:
+            budget = self.settings.replay_bytes if self._strategy.replays else 0
+            beside = _beside(self._model, "memory") if self._model else None
+            if self._strategy.replays and beside is not None and beside.is_file():
+                self.memory = ReplayMemory.load(beside, budget, self.settings.seed)
+            else:
+                self.memory = ReplayMemory(budget, self.settings.seed)
+            state = _beside(self._model, self.settings.strategy) if self._model else None
+            if state is not None and state.is_file():
+                self._strategy.resume(read_state(state))
+        return self.memory
+
+    def look_at(self, pictures: Sequence[Picture], network: MobileNetV2, card: ModelCard) -> Seen:
+        """Return what the strategy learns from: what the frozen part makes of new pictures."""
+        cut, size = self._strategy.cut, card.input_size
+        self._computed = 0
+        if not cut:
+            pixels = load_pixels(pictures, size)
+            return Seen(pixels, pixels, PIXELS)
+        frozen = self._frozen_part(network, card)
+        before = frozen.computed
+        if self._keeps_pixels:
+            pixels = load_pixels(pictures, size)
+            seen = Seen(_in_batches(frozen, pixels), pixels, PIXELS)
+        else:
+            cache = ActivationCache(budget_bytes=self.settings.cache_bytes)
+            items = activations(pictures, frozen, cache, size)
+            seen = Seen(items, items, frozen.space)
+        self._computed = frozen.computed - before
+        return seen
+
+    def teach(
+        self,
+        network: MobileNetV2,
+        card: ModelCard,
+        seen: Seen,
+        labels: NDArray[np.int64],
+        domain: str | None,
+        fit: Fit,
+    ) -> dict[str, list[float]]:
+        """Let the strategy learn from new samples and remembered ones; then remember some of them.
+
+        Parameters
+        ----------
+        network : MobileNetV2
+            It is changed; it has an output for every class.
+        card : ModelCard
+            What it is for.
+        seen : Seen
+            What `look_at` returned.
+        labels : ndarray of int, shape (N,)
+            Their classes.
+        domain : str, optional
+            Where they are from; ``round-<n>`` by default.
+        fit : callable
+            See `sedna_tinyms.learning.strategies.Fit`.
+
+        Returns
+        -------
+        dict
+            Metrics, each a list.
+        """
+        settings, memory = self.settings, self._memory_of(seen.space)
+        domain = domain or f"round-{len(memory.domains) + 1}"
+        earlier = memory.exemplars()
+        items, all_labels = seen.items, labels
+        if earlier.labels:
+            replayed = earlier.items
+            if seen.space == PIXELS and self._strategy.cut:
+                replayed = _in_batches(self._frozen_part(network, card), replayed)
+            items = np.concatenate([replayed, items])
+            all_labels = np.concatenate([self._numbers(earlier.labels, card), labels])
+        part = TrainedPart(network, self._strategy.cut)
+        lesson = Lesson(
+            network=network,
+            part=part,
+            items=items,
+            labels=all_labels,
+            domains=[*earlier.domains, *[domain] * len(labels)],
+            new=len(labels),
+            known_classes=len(self._known) if head_of(network)[1].any() else 0,
+            prepare=_unchanged if self._strategy.cut else card.normalize,
+            fit=fit,
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            learning_rate=settings.learning_rate or self._strategy.learning_rate,
+            weight_decay=settings.weight_decay,
+            label_smoothing=settings.label_smoothing,
+            flip=settings.flip,
+        )
+        losses = self._strategy.learn(lesson)
+        accuracy = _accuracy(lesson)
+        if self._strategy.replays:
+            # Pixels are no features, so what stands for a class among them is left to chance.
+            ranks = herding_ranks(seen.items, labels.tolist()) if self._strategy.cut else None
+            names = [card.class_names[label] for label in labels]
+            memory.update(seen.kept, names, domain, ranks)
+        self._known = card.class_names
+        return {
+            "loss": losses,
+            "accuracy": [accuracy],
+            "samples": [float(len(labels))],
+            "replayed": [float(len(earlier.labels))],
+            "computed": [float(self._computed)],
+        }
+
+    def save(self, model: Path) -> None:
+        """Write what the next round needs beside a model file."""
+        memory, state = self.recall(), self._strategy.state()
+        if len(memory):
+            memory.save(_beside(model, "memory"))
+        if state:
+            write_state(_beside(model, self.settings.strategy), state)
+
+    @property
+    def _keeps_pixels(self) -> bool:
+        """Whether pixels are remembered; a memory that has begun with pixels goes on with them."""
+        if self.settings.replay != "auto":
+            return self.settings.replay == PIXELS
+        memory = self.recall()
+        return not self._strategy.cut or bool(memory.counts and memory.space == PIXELS)
+
+    def _memory_of(self, space: str) -> ReplayMemory:
+        """Return the memory, which must hold what the strategy learns from."""
+        memory = self.recall()
+        if not memory.counts:
+            self.memory = memory = ReplayMemory(memory.budget_bytes, memory.seed, space)
+        if memory.space != space:
+            where = _beside(self._model, "memory") if self._model else "of this estimator"
+            raise ForeignModelError(
+                f"the replay memory {where} holds {memory.space}; with the strategy "
+                f"{self.settings.strategy} and replay {self.settings.replay} it would have to "
+                f"hold {space}: go on with the settings and the backbone that it was made with, "
+                "or remove it to go on without the earlier rounds' samples"
+            )
+        return memory
+
+    def _frozen_part(self, network: MobileNetV2, card: ModelCard) -> FrozenBackbone:
+        """Return the part that is not trained; an engine that is open serves all rounds."""
+        space = FrozenBackbone.space_of(
+            network, self._strategy.cut, card.input_size, card.mean, card.std
+        )
+        if self._frozen is None or self._frozen.space != space:
+            self._frozen = FrozenBackbone(
+                network,
+                self._strategy.cut,
+                input_size=card.input_size,
+                mean=card.mean,
+                std=card.std,
+                engine=self.settings.engine,
+                precision=self.settings.precision,
+            )
+        return self._frozen
+
+    def _numbers(self, labels: Sequence[str], card: ModelCard) -> NDArray[np.int64]:
+        names = card.class_names
+        unknown = sorted(set(labels) - set(names))
+        if unknown:
+            raise ForeignModelError(
+                f"the replay memory beside {self._model} holds samples of {', '.join(unknown)}; "
+                f"the model's classes are {', '.join(names)}"
+            )
+        return np.array([names.index(label) for label in labels], np.int64)
+
+
+def _accuracy(lesson: Lesson) -> float:
+    """Measure the trained part on the lesson's samples, or on some of many."""
+    chosen = np.linspace(0, len(lesson.items) - 1, min(len(lesson.items), MEASURED)).astype(int)
+    items, labels = lesson.items[chosen], lesson.labels[chosen]
+    if items.shape[2:] == (1, 1):
+        weight, bias = head_of(lesson.network)
+        logits = items[:, :, 0, 0].astype(np.float32) @ weight.T + bias
+    else:
+        logits = forward(lesson.part, items, lesson.batch_size, lesson.prepare)
+    return float(np.mean(logits.argmax(axis=1) == labels))
+
+
+def _in_batches(frozen: FrozenBackbone, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+    starts = range(0, len(pixels), BATCH)
+    return np.concatenate([frozen.run(pixels[start : start + BATCH]) for start in starts])
+
+
+def _beside(model: Path, what: str) -> Path:
+    return model.with_name(f"{model.name.removesuffix('.ckpt')}.{what}.npz")
+
+
+def _unchanged(items: NDArray[Any]) -> NDArray[np.float32]:
+    return items.astype(np.float32, copy=False)
