@@ -17,9 +17,9 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -38,12 +38,33 @@ HIDDEN = re.compile(r"\..+\.(partial|removed)(\.json)?")
 """What is being written or removed, or was when somebody was killed."""
 
 
+MOST_REMEMBERED = 20
+"""How many deployments the pointer remembers."""
+
+
 @dataclass(frozen=True)
 class Deployed:
-    """What the pointer says: a version's number and its digest."""
+    """What the pointer says.
+
+    Attributes
+    ----------
+    version : int
+        The deployed version's number.
+    sha256 : str
+        Its digest.
+    before : tuple of int
+        What was deployed before it, the latest last; going back takes from the end.
+    """
 
     version: int
     sha256: str
+    before: tuple[int, ...] = ()
+
+    def followed_by(self, number: int) -> tuple[int, ...]:
+        """Return what will have been deployed before a version, once it is deployed."""
+        if number in (*self.before, self.version):
+            return self.before[: (*self.before, self.version).index(number)]
+        return (*self.before, self.version)[-MOST_REMEMBERED:]
 
 
 class ModelStore:
@@ -133,12 +154,20 @@ class ModelStore:
         path = self.directory / "deployed.json"
         try:
             said = json.loads(path.read_bytes())
-            pointer = Deployed(said["version"], said["sha256"])
-            if type(pointer.version) is not int or not SHA256.fullmatch(pointer.sha256):
+            pointer = Deployed(said["version"], said["sha256"], tuple(said.get("before", ())))
+            numbers = (pointer.version, *pointer.before)
+            if {type(each) for each in numbers} != {int} or not SHA256.fullmatch(pointer.sha256):
                 raise ValueError(f"it says {said!r:.80}")
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             raise ModelFileError(
                 f"the pointer {path} is damaged ({error}): deploy a version again to replace it"
             ) from error
@@ -202,8 +231,9 @@ class ModelStore:
                     "deployed: going back has to be asked for"
                 )
             yield version
+            before = () if current is None else current.followed_by(number)
             write_json(
-                self.directory / "deployed.json", {"version": number, "sha256": version.digest}
+                self.directory / "deployed.json", asdict(Deployed(number, version.digest, before))
             )
 
     def deploy(self, number: int, *, downgrade: bool = False) -> ModelVersion:
@@ -213,20 +243,23 @@ class ModelStore:
 
     def parent(self, version: ModelVersion) -> int | None:
         """Return the number of the version that one was trained from, if it is still there."""
-        return self.find(lambda digest: digest == version.description.parent)
-
-    def find(self, matches: Callable[[str], bool]) -> int | None:
-        """Return the newest version whose digest matches; its files are not looked at."""
         for number in reversed(self.numbers()):
-            if matches(self._digest(number)):
+            if self._digest(number) == version.description.parent:
+                return number
+        return None
+
+    def holding(self, sha256: str) -> int | None:
+        """Return the newest version with a file of this digest; files are not looked at."""
+        for number in reversed(self.numbers()):
+            if sha256 in self._manifest(number):
                 return number
         return None
 
     def retain(self, most_versions: int, most_bytes: int) -> list[int]:
         """Remove the oldest versions until few enough are left.
 
-        The deployed version stays, and the one that it was trained from, and the newest, even if
-        they are too many.
+        The deployed version stays, and the one that it was trained from, the one deployed before
+        it, and the newest, even if they are too many.
 
         Returns
         -------
@@ -258,17 +291,21 @@ class ModelStore:
         kept = set(numbers[-1:])
         pointer = self.deployed()
         if pointer is not None:
-            kept.add(pointer.version)
+            kept |= {pointer.version, *pointer.before[-1:]}
             parent = self.parent(self.open(pointer.version))
             kept |= set() if parent is None else {parent}
         return kept
 
-    def _digest(self, number: int) -> str:
+    def _manifest(self, number: int) -> str:
+        """Return the text of a version's manifest; nothing if it cannot be read."""
         try:
             with OpenDirectory.at(self.path(number)) as opened:
-                return hashlib.sha256(opened.read(MANIFEST)).hexdigest()
+                return opened.read(MANIFEST).decode(errors="replace")
         except ModelFileError:
             return ""
+
+    def _digest(self, number: int) -> str:
+        return hashlib.sha256(self._manifest(number).encode()).hexdigest()
 
     def _highest_number(self) -> int:
         """Return the highest number ever given, as far as anything still tells."""
