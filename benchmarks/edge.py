@@ -30,7 +30,7 @@ from functools import partial
 from itertools import cycle, islice
 from typing import Any
 
-from harness import Benchmark, Numbers, Row, Run, resident_mb
+from harness import Benchmark, Numbers, Row, Run, at_least_ones, resident_mb
 from harness import main as carry_out
 from installed import install_mb
 from labelled_pictures import add_options, class_names, evenly, first_domain
@@ -55,7 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_options(parser)
     parser.add_argument(
         "--batch-sizes",
-        type=lambda text: [int(part) for part in text.split(",")],
+        type=at_least_ones,
         default=list(BATCH_SIZES),
         metavar="A,B",
         help="pictures asked together",

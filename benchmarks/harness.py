@@ -167,12 +167,13 @@ def _parser(benchmark: Benchmark) -> argparse.ArgumentParser:
         prog=f"sedna-tinyms bench {benchmark.name}", description=description
     )
     repeat = "runs of a row that is quick"
+    seeds = "of the runs, in turn; 0,1,2 by default"
     parser.add_argument("--data", type=Path, metavar="DIR", help="labelled pictures")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="pretrained MobileNetV2")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the rows to this file")
     parser.add_argument("--rows", type=_names, metavar="A,B", help="these rows only")
     parser.add_argument("--images", type=at_least_one, metavar="N", help="pictures in a round")
-    parser.add_argument("--seeds", type=_numbers, metavar="A,B", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=_seeds, metavar="A,B", default=[0, 1, 2], help=seeds)
     parser.add_argument("--repeat", type=at_least_one, metavar="N", default=3, help=repeat)
     parser.add_argument("--size", type=at_least_one, metavar="PX", default=224, help="input size")
     parser.add_argument("--width", type=float, default=1.0, help="factor on the channels")
@@ -183,21 +184,28 @@ def _parser(benchmark: Benchmark) -> argparse.ArgumentParser:
 
 def at_least_one(text: str) -> int:
     """Read a whole number of 1 or more from the command line."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
+
+
+def at_least_ones(text: str) -> list[int]:
+    """Read whole numbers of 1 or more, with commas between."""
+    return [at_least_one(part) for part in _names(text)]
 
 
 def _names(text: str) -> list[str]:
     names = [name for part in text.split(",") if (name := part.strip())]
     if not names:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError("it names nothing")
     return names
 
 
-def _numbers(text: str) -> list[int]:
-    return [int(part) for part in _names(text)]
+def _seeds(text: str) -> list[int]:
+    names = _names(text)
+    if not all(name.isdecimal() for name in names):
+        raise argparse.ArgumentTypeError(f"{text!r} are no whole numbers with commas between")
+    return [int(name) for name in names]
 
 
 def _measure(benchmark: Benchmark, options: argparse.Namespace) -> None:
