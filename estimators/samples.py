@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sedna_tinyms.errors import DatasetError, Problems, did_you_mean
-from sedna_tinyms.pictures import IMAGE_SUFFIXES, Picture, load_pixels, read_image_folder
+from sedna_tinyms.pictures import IMAGE_SUFFIXES, Picture, read_image_folder
 
-__all__ = ["Samples", "as_pictures", "line_parser", "load_pixels", "read_samples"]
+__all__ = ["Samples", "as_pictures", "line_parser", "read_samples"]
 
 
 class Samples(NamedTuple):
