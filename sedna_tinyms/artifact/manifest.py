@@ -128,14 +128,17 @@ class OpenDirectory:
 
     @classmethod
     @contextmanager
-    def at(cls, path: Path) -> Iterator[OpenDirectory]:
-        """Yield the directory at a path; `ModelFileError` if there is none, or a link to one."""
+    def at(cls, path: Path, called: Path | None = None) -> Iterator[OpenDirectory]:
+        """Yield the directory at a path; `ModelFileError` if there is none, or a link to one.
+
+        Messages call it by `called`, where it has not its name yet.
+        """
         try:
             handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except (OSError, ValueError) as error:
             raise ModelFileError(f"there is no model version {path}: {error}") from error
         try:
-            yield cls(handle, path)
+            yield cls(handle, called or path)
         finally:
             os.close(handle)
 

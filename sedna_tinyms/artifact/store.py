@@ -251,9 +251,13 @@ class ModelStore:
     def holding(self, sha256: str) -> int | None:
         """Return the newest version with a file of this digest; files are not looked at."""
         for number in reversed(self.numbers()):
-            if sha256 in self._manifest(number):
+            if self.holds(number, sha256):
                 return number
         return None
+
+    def holds(self, number: int, sha256: str) -> bool:
+        """Tell whether a version's manifest names a file of this digest; it is not looked at."""
+        return bool(SHA256.fullmatch(sha256)) and sha256 in self._manifest(number)
 
     def retain(self, most_versions: int, most_bytes: int) -> list[int]:
         """Remove the oldest versions until few enough are left.

@@ -75,7 +75,7 @@ class ModelVersion:
         """Return the weights file of a format (``.ckpt``); `ModelFileError` if there is none."""
         names = [each.path for each in self.manifest.files]
         for name in names:
-            if name.endswith(suffix):
+            if name.endswith(suffix) and not name.endswith(MEMORY):
                 return self.directory / name
         raise ModelFileError(
             f"the model version {self.directory} has no *{suffix}; it has {', '.join(names)}"
@@ -197,7 +197,7 @@ def write_version(
         if signing_key is not None:
             _write(partial / SIGNATURE, sign(text, signing_key))
         flush(partial)
-        version = _open(partial)
+        version = _open(partial, called=target)
         if target.exists():
             raise StorageError(f"there is a {target} already; a version is never replaced")
         partial.rename(target)
@@ -207,13 +207,13 @@ def write_version(
     finally:
         with suppress(OSError):
             shutil.rmtree(partial)
-    return ModelVersion(
-        target, version.description, version.manifest, version.digest, warnings=version.warnings
-    )
+    return version
 
 
-def _open(directory: Path, public_key: Path | None = None) -> ModelVersion:
-    with OpenDirectory.at(directory) as opened:
+def _open(
+    directory: Path, public_key: Path | None = None, *, called: Path | None = None
+) -> ModelVersion:
+    with OpenDirectory.at(directory, called) as opened:
         names = opened.names()
         if MANIFEST in names:
             return _check(opened, names, public_key)
@@ -286,14 +286,15 @@ def _look_into(content: bytes, name: str) -> tuple[ModelDescription | None, str]
 
     Weights of a user's own network may be in any format, and say nothing.
     """
+    file = PurePosixPath(name).name
     try:
-        found = read_content(content, name)
+        found = read_content(content, file)
     except ModelFileError as error:
-        return None, f"its weights were not looked at: {error}"
+        return None, f"the weights were not looked at: {error}"
     require_finite(found.arrays, name)
     own = ModelDescription.from_metadata(found.metadata, name)
     if own.architecture is None:
-        return own, f"{PurePosixPath(name).name} does not say for which network it is"
+        return own, f"{file} does not say for which network it is"
     return own, ""
 
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "validate": "check a job YAML against Sedna's schema",
     "explain": "show every value that a job goes by, and where it comes from",
     "status": "show where a job stands",
+    "model": "check, list and compare a job's model versions, or go back to one",
     "canary": "try a model in a process of its own",
     "exec": "run a worker script with the TINYMS backend in place",
     "bench": "run a benchmark that comes with the source",

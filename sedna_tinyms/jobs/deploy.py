@@ -92,9 +92,9 @@ class HotUpdate:
         self.directory = directory
         self.config = directory / "model_config.json"
 
-    def lay_down(self, model: Path, round_number: int) -> Path:
-        """Copy the model of a round into the directory; nobody is told yet."""
-        version = self.directory / f"{model.stem}.{round_number}{model.suffix}"
+    def lay_down(self, model: Path, name: int | str) -> Path:
+        """Copy a model, named by its round or version, into the directory; nobody is told yet."""
+        version = self.directory / f"{model.stem}.{name}{model.suffix}"
         copy_file(model, version)
         return version
 

@@ -13,7 +13,7 @@ from typing import Any
 from sedna_tinyms.errors import UsageError
 from sedna_tinyms.jobs.report import RoundRecord
 
-__all__ = ["JobStanding", "find_jobs"]
+__all__ = ["JobStanding", "find_jobs", "runner_of"]
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _standing(output: Path, document: dict[str, Any]) -> JobStanding:
         name=metadata["name"],
         namespace=metadata.get("namespace", "default"),
         output=output,
-        runner=_runner(output / "run.lock"),
+        runner=runner_of(output / "run.lock"),
         stage=last["stage"],
         condition=last["type"],
         since=last["lastTransitionTime"],
@@ -105,8 +105,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _runner(lock: Path) -> int | None:
-    """Return the process that holds the lock of an output directory."""
+def runner_of(lock: Path) -> int | None:
+    """Return the process that holds the lock of an output directory; None if no runner does."""
     try:
         with lock.open("r") as file:
             process = int(file.read(20))

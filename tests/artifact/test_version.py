@@ -244,7 +244,7 @@ def test_a_network_of_the_users_own_becomes_a_version(tmp_path):
     files = {"model.ckpt": tmp_path / "model.ckpt"}
     version = write_version(tmp_path / "v", files, describe(files))
     assert version.description.architecture is None
-    assert "its weights were not looked at" in version.warnings[0]
+    assert "the weights were not looked at" in version.warnings[0]
 
 
 JSON = st.recursive(

@@ -1,0 +1,323 @@
+"""The model versions of a job: every trained round becomes one, and one of them is deployed.
+
+They lie in ``<outputDir>/models`` (see `sedna_tinyms.artifact.store`). The model that was in
+service before the first round is a version too, so that there is always a way back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import sedna_tinyms
+from sedna_tinyms.artifact.store import Deployed, ModelStore
+from sedna_tinyms.artifact.version import ModelVersion, describe
+from sedna_tinyms.errors import ModelFileError, SednaTinyMSError
+from sedna_tinyms.jobs.deploy import HotUpdate, ModelReplacement
+from sedna_tinyms.jobs.layout import JobLayout
+from sedna_tinyms.jobs.manifest.spec import Job
+from sedna_tinyms.jobs.models import ReportedModel, choose_model
+from sedna_tinyms.jobs.paths import HostPaths
+from sedna_tinyms.jobs.status import runner_of
+
+__all__ = ["JobVersions", "RolledBack", "roll_back"]
+
+MOST_VERSIONS = 10
+MOST_BYTES = 4 << 30
+MEMORY = ".memory.npz"
+
+
+class JobVersions:
+    """The versions of one job.
+
+    The environment variables ``SEDNA_TINYMS_SIGNING_KEY`` and ``SEDNA_TINYMS_PUBLIC_KEY`` name
+    the key files to sign new versions with, and to refuse what is not signed.
+
+    Parameters
+    ----------
+    job, paths, layout
+        The job and its files.
+    note : callable
+        Takes a sentence on what could not be done or checked.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        paths: HostPaths,
+        layout: JobLayout,
+        note: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        self._job = job
+        self._paths = paths
+        self._note = note
+        self._noted: set[str] = set()
+        self.store = ModelStore(
+            layout.output / "models",
+            signing_key=_key_file("SEDNA_TINYMS_SIGNING_KEY"),
+            public_key=_key_file("SEDNA_TINYMS_PUBLIC_KEY"),
+        )
+
+    def take_up(self) -> None:
+        """Make sure that the pointer names the model in service.
+
+        Where it does not - before the first round, or after somebody put a file in its place, or
+        after a kill between that file and the pointer - the version that has it, or a new one, is
+        deployed. What is wrong with that model is only noted: it is in service already.
+        """
+        served = self._paths.local(self._job.deploy_model.url)
+        try:
+            pointer = self._pointer()
+            if pointer is not None and self.store.holds(pointer.version, _sha256(served)):
+                return
+            number = self.store.holding(_sha256(served))
+            self.store.deploy(number or self._adopt(), downgrade=True)
+        except SednaTinyMSError as error:
+            self._note(f"the model in service is no version to go back to: {error}")
+
+    def publish(
+        self,
+        round_number: int,
+        trained: Sequence[ReportedModel],
+        base: ReportedModel,
+        *,
+        metrics: Mapping[str, Any],
+        **origin: Any,
+    ) -> ModelVersion | None:
+        """Make a version of what a round trained; the same one if that was done before.
+
+        Parameters
+        ----------
+        round_number : int
+            The round.
+        trained : sequence of ReportedModel
+            What its worker reported.
+        base : ReportedModel
+            What the round started from.
+        metrics : mapping
+            What was measured.
+        **origin
+            What else is worth knowing of how it was made.
+
+        Returns
+        -------
+        ModelVersion or None
+            None where a model is a directory, as other frameworks have them.
+
+        Raises
+        ------
+        ModelFileError
+            If the weights are refused.
+        StorageError
+            If it cannot be written.
+        """
+        files = self._files(trained)
+        if not all(path.is_file() for path in files.values()):
+            self._note_once("directory", "models that are directories do not become versions")
+            return None
+        made = {"job": self._name, "round": round_number}
+        known = self._known(files, made)
+        if known is not None:
+            return known
+        version = self.store.publish(
+            files,
+            replace(
+                describe(files),
+                parent=self._parent(base),
+                metrics=dict(metrics),
+                origin=made | origin | {"sedna_tinyms": sedna_tinyms.__version__},
+            ),
+        )
+        for warning in version.warnings:
+            self._note_once("warnings", f"model versions are not checked in full: {warning}")
+        return version
+
+    @contextmanager
+    def deploying(self, version: ModelVersion | None) -> Iterator[None]:
+        """Put a version into service in this block; the pointer follows, then old ones go."""
+        if version is None:
+            yield
+            return
+        with self.store.deploying(version.description.version, downgrade=True):
+            yield
+        try:
+            self.store.retain(MOST_VERSIONS, MOST_BYTES)
+        except SednaTinyMSError as error:
+            self._note(f"old model versions could not be removed: {error}")
+
+    def base(self, chosen: ReportedModel) -> ReportedModel:
+        """Return what a round starts from: what was chosen, or what somebody went back to.
+
+        Raises
+        ------
+        ModelFileError
+            If somebody went back to a version that is not whole any more.
+        """
+        pointer = self._pointer()
+        digest = _sha256(self._paths.local(chosen.url))
+        if pointer is None or self.store.holds(pointer.version, digest):
+            return chosen
+        version = self.store.open_deployed()
+        like = self._job.initial_model
+        if "round" not in version.description.origin:
+            return ReportedModel.of_resource(like)  # what was in service before the first round
+        return ReportedModel(like.format, self._paths.host(version.weights(f".{like.format}")))
+
+    def replacement(self, version: ModelVersion) -> ModelReplacement:
+        """Return what puts a version into service."""
+        models = (self._job.eval_model, self._job.deploy_model)
+        return ModelReplacement(
+            {self._paths.local(each.url): version.weights(f".{each.format}") for each in models}
+        )
+
+    @property
+    def _name(self) -> str:
+        return f"{self._job.namespace}/{self._job.name}"
+
+    def _files(self, trained: Sequence[ReportedModel]) -> dict[str, Path]:
+        """Return the files of a version: every format that the job uses, and its memory."""
+        files: dict[str, Path] = {}
+        for like in (self._job.initial_model, self._job.eval_model, self._job.deploy_model):
+            model = choose_model(trained, like)
+            files |= _with_memory(model.format, self._paths.local(model.url))
+        return files
+
+    def _adopt(self) -> int:
+        """Make a version of what is in service, and return its number."""
+        files: dict[str, Path] = {}
+        for model in (self._job.eval_model, self._job.deploy_model):
+            files |= _with_memory(model.format, self._paths.local(model.url))
+        origin = {"job": self._name, "found": self._job.deploy_model.url}
+        version = self.store.publish(files, replace(describe(files), origin=origin))
+        return version.description.version
+
+    def _pointer(self) -> Deployed | None:
+        try:
+            return self.store.deployed()
+        except ModelFileError as error:
+            self._note_once("pointer", str(error))
+            return None
+
+    def _known(self, files: Mapping[str, Path], made: Mapping[str, Any]) -> ModelVersion | None:
+        """Return the version that was made of these files already, before a kill."""
+        digests = {name: _sha256(path) for name, path in files.items()}
+        number = self.store.holding(next(iter(digests.values())))
+        if number is None:
+            return None
+        version = self.store.open(number)
+        held = {each.path: each.sha256 for each in version.manifest.files}
+        origin = version.description.origin
+        same = digests.items() <= held.items() and made.items() <= origin.items()
+        return version if same else None
+
+    def _parent(self, base: ReportedModel) -> str | None:
+        number = self.store.holding(_sha256(self._paths.local(base.url)))
+        return None if number is None else self.store.open(number).digest
+
+    def _note_once(self, subject: str, text: str) -> None:
+        if subject not in self._noted:
+            self._noted.add(subject)
+            self._note(text)
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """What going back did.
+
+    Attributes
+    ----------
+    version, replaced : int
+        What is deployed now, and what was before.
+    announced : bool
+        Whether a running inference worker was told.
+    runner : int or None
+        The process of the job's runner.
+    """
+
+    version: int
+    replaced: int
+    announced: bool
+    runner: int | None
+
+
+def roll_back(job: Job, root: Path | str, number: int | None = None) -> RolledBack:
+    """Make an earlier version of a job the deploy model again.
+
+    Every file is replaced in one rename, the pointer last; what fails leaves all as it was. If
+    the job takes hot updates and runs, its inference worker is told as of any other.
+
+    Parameters
+    ----------
+    job : Job
+        The job; its runner may be at work.
+    root : path
+        What plays the host's ``/``.
+    number : int, optional
+        Which version; by default the one that was deployed before the present one.
+
+    Raises
+    ------
+    ModelFileError
+        If there is no such version, or it is not whole.
+    StorageError
+        If a file cannot be written.
+    """
+    paths = HostPaths(root)
+    layout = JobLayout(job, paths)
+    versions = JobVersions(job, paths, layout)
+    pointer = versions.store.deployed()
+    if pointer is None:
+        raise ModelFileError(f"{versions.store.directory}: no version was ever deployed")
+    if number is None:
+        if not pointer.before:
+            raise ModelFileError(
+                f"version {pointer.version} is the first that was deployed; name another one of "
+                f"{', '.join(map(str, versions.store.numbers()))}"
+            )
+        number = pointer.before[-1]
+    runner = runner_of(layout.lock)
+    announce = runner is not None and job.spec.deploy_model.hot_update_enabled
+    with versions.store.deploying(number, downgrade=True) as version:
+        replacement = versions.replacement(version)
+        replacement.apply()
+        try:
+            if announce:
+                _announce(HotUpdate(layout.hot_update), version, job)
+        except BaseException:
+            replacement.undo()
+            raise
+        replacement.done()
+    return RolledBack(number, pointer.version, announce, runner)
+
+
+def _announce(hot_update: HotUpdate, version: ModelVersion, job: Job) -> None:
+    model = version.weights(f".{job.deploy_model.format}")
+    hot_update.announce(hot_update.lay_down(model, f"version-{version.description.version}"))
+
+
+def _with_memory(form: str, model: Path) -> dict[str, Path]:
+    """Return a model and what it remembers, by their names in a version."""
+    memory = model.with_name(model.stem + MEMORY)
+    remembered = {f"model{MEMORY}": memory} if memory.is_file() else {}
+    return {f"model.{form}": model} | remembered
+
+
+def _sha256(path: Path) -> str:
+    """Return a file's digest; nothing if there is no such file."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _key_file(variable: str) -> Path | None:
+    name = os.environ.get(variable)
+    return Path(name) if name else None

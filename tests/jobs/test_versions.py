@@ -1,0 +1,230 @@
+import json
+
+import pytest
+from small_checkpoint import write_checkpoint
+
+from sedna_tinyms.cli import main
+from sedna_tinyms.errors import ModelFileError, StorageError
+from sedna_tinyms.jobs.layout import JobLayout
+from sedna_tinyms.jobs.models import ReportedModel
+from sedna_tinyms.jobs.paths import HostPaths
+from sedna_tinyms.jobs.versions import JobVersions, roll_back
+
+BASE = ReportedModel("ckpt", "/models/initial/model.ckpt")
+
+
+@pytest.fixture
+def notes():
+    return []
+
+
+@pytest.fixture
+def versions(toy_job, notes):
+    return versions_of(toy_job, notes)
+
+
+def versions_of(toy_job, notes, **yaml):
+    job, paths = toy_job.job(**yaml), HostPaths(toy_job.root)
+    return JobVersions(job, paths, JobLayout(job, paths), notes.append)
+
+
+def trained(toy_job, round_number, weight=0.5, **settings):
+    path = toy_job.output / "train" / str(round_number) / "model.ckpt"
+    write_checkpoint(path, weight=weight, **settings)
+    path.with_name("model.memory.npz").write_text(f"remembered in round {round_number}")
+    return [ReportedModel("ckpt", f"/output/train/{round_number}/model.ckpt")]
+
+
+def play(toy_job, versions, round_number, base=BASE, **settings):
+    models = trained(toy_job, round_number, weight=round_number / 8, **settings)
+    version = versions.publish(round_number, models, base, metrics={"accuracy": [0.5]})
+    with versions.deploying(version):
+        replacement = versions.replacement(version)
+        replacement.apply()
+        replacement.done()
+    return models[0]
+
+
+def test_what_was_in_service_is_the_first_version(toy_job, versions, notes):
+    versions.take_up()
+    assert versions.store.deployed().version == 1
+    first = versions.store.open_deployed()
+    assert first.weights(".ckpt").read_text() == "0.2"
+    assert first.description.origin == {
+        "job": "default/toy",
+        "found": "/models/deployed/model.ckpt",
+    }
+    versions.take_up()
+    assert versions.store.numbers() == [1]
+    assert notes == []
+
+
+def test_a_round_becomes_a_version(toy_job, versions):
+    versions.take_up()
+    models = trained(toy_job, 1)
+    version = versions.publish(1, models, BASE, metrics={"accuracy": [0.5]}, samples=8)
+    said = version.description
+    assert {entry.path for entry in version.manifest.files} == {
+        *("model.ckpt", "model.memory.npz", "model.json")
+    }
+    assert (said.version, said.class_names, said.metrics) == (
+        *(2, ("dark", "bright")),
+        {"accuracy": [0.5]},
+    )
+    assert said.origin["round"] == 1
+    assert said.origin["samples"] == 8
+    assert said.parent is None
+    assert versions.store.deployed().version == 1
+    assert versions.publish(1, models, BASE, metrics={}) == version  # as after a kill
+    second = versions.publish(2, trained(toy_job, 2, 0.7), models[0], metrics={})
+    assert second.description.parent == version.digest
+
+
+def test_the_version_in_service_is_deployed(toy_job, versions):
+    versions.take_up()
+    model = play(toy_job, versions, 1)
+    assert versions.store.deployed().version == 2
+    assert versions.base(model) == model
+    versions.take_up()
+    assert versions.store.deployed().version == 2
+
+
+def test_a_deployment_that_fails_leaves_the_pointer(toy_job, versions):
+    versions.take_up()
+    version = versions.publish(1, trained(toy_job, 1), BASE, metrics={})
+    with pytest.raises(RuntimeError), versions.deploying(version):
+        raise RuntimeError("the worker does not answer")
+    assert versions.store.deployed().version == 1
+
+
+def test_the_pointer_follows_a_file_that_somebody_replaced(toy_job, versions, notes):
+    versions.take_up()
+    play(toy_job, versions, 1)
+    toy_job.deployed.write_text("0.2")
+    versions.take_up()
+    assert versions.store.deployed().version == 1
+    write_checkpoint(toy_job.deployed, weight=0.9)
+    versions.take_up()
+    assert versions.store.deployed().version == 3
+    write_checkpoint(toy_job.deployed, weight=float("nan"))
+    versions.take_up()
+    assert versions.store.deployed().version == 3
+    assert "the model in service is no version to go back to" in notes[-1]
+    assert "holds NaN" in notes[-1]
+
+
+def test_weights_of_nan_become_no_version(toy_job, versions):
+    with pytest.raises(ModelFileError, match="holds NaN or infinity in the parameter"):
+        versions.publish(1, trained(toy_job, 1, float("nan")), BASE, metrics={})
+    assert versions.store.numbers() == []
+
+
+def test_a_network_of_the_users_own_is_noted_once(toy_job, versions, notes):
+    for number in (1, 2):
+        models = trained(toy_job, number)
+        (toy_job.output / "train" / str(number) / "model.ckpt").write_text(f"0.{number}")
+        versions.publish(number, models, BASE, metrics={})
+    assert len(notes) == 1
+    assert "are not checked in full: the weights were not looked at" in notes[0]
+    assert versions.store.numbers() == [1, 2]
+
+
+def test_a_directory_becomes_no_version(toy_job, versions, notes):
+    (toy_job.output / "train" / "1" / "model.ckpt").mkdir(parents=True)
+    models = [ReportedModel("ckpt", "/output/train/1/model.ckpt")]
+    version = versions.publish(1, models, BASE, metrics={})
+    assert version is None
+    with versions.deploying(version):
+        pass
+    assert notes == ["models that are directories do not become versions"]
+
+
+def test_going_back(toy_job, versions):
+    versions.take_up()
+    first, second = play(toy_job, versions, 1), play(toy_job, versions, 2)
+    before = toy_job.deployed.read_bytes()
+    done = roll_back(toy_job.job(), toy_job.root)
+    assert (done.version, done.replaced, done.announced, done.runner) == (2, 3, False, None)
+    assert toy_job.deployed.read_bytes() == versions.store.open(2).weights(".ckpt").read_bytes()
+    assert toy_job.deployed.read_bytes() != before
+    assert versions.base(second).url == "/output/models/000002/model.ckpt"
+    assert versions.base(first) == first
+    assert roll_back(toy_job.job(), toy_job.root).version == 1
+    assert toy_job.deployed.read_text() == "0.2"
+    assert versions.base(second) == BASE
+    with pytest.raises(ModelFileError, match=r"version 1 is the first .* name another one of 1, 2"):
+        roll_back(toy_job.job(), toy_job.root)
+    assert roll_back(toy_job.job(), toy_job.root, 3).replaced == 1
+    assert toy_job.deployed.read_bytes() == before
+
+
+def test_going_back_replaces_both_formats(toy_job, notes):
+    versions = versions_of(toy_job, notes, two_formats=True)
+    versions.take_up()
+    models = trained(toy_job, 1, class_names=None)
+    onnx = toy_job.output / "train" / "1" / "model.onnx"
+    onnx.write_text("as onnx")
+    models.append(ReportedModel("onnx", "/output/train/1/model.onnx"))
+    version = versions.publish(1, models, BASE, metrics={})
+    with versions.deploying(version):
+        versions.replacement(version).apply()
+    assert toy_job.deployed.read_text() == "as onnx"
+    roll_back(toy_job.job(two_formats=True), toy_job.root)
+    assert toy_job.deployed.read_text() == "0.2"
+    assert toy_job.compared.read_text() == "0.3"
+
+
+def test_a_damaged_version_is_not_gone_back_to(toy_job, versions):
+    versions.take_up()
+    play(toy_job, versions, 1)
+    before = toy_job.deployed.read_bytes()
+    (versions.store.path(1) / "model.ckpt").write_text("0.9")
+    with pytest.raises(ModelFileError, match="was changed or damaged"):
+        roll_back(toy_job.job(), toy_job.root)
+    assert toy_job.deployed.read_bytes() == before
+    assert versions.store.deployed().version == 2
+
+
+def test_a_file_that_cannot_be_replaced_leaves_all_as_it_was(toy_job, versions):
+    versions.take_up()
+    play(toy_job, versions, 1)
+    before = toy_job.deployed.read_bytes()
+    toy_job.deployed.unlink()
+    toy_job.deployed.mkdir()
+    with pytest.raises(StorageError):
+        roll_back(toy_job.job(), toy_job.root)
+    assert versions.store.deployed().version == 2
+    toy_job.deployed.rmdir()
+    toy_job.deployed.write_bytes(before)
+    assert roll_back(toy_job.job(), toy_job.root).version == 1
+
+
+def test_signed_versions(toy_job, notes, monkeypatch, tmp_path):
+    pytest.importorskip("cryptography")
+    from sedna_tinyms.artifact.signing import make_keys
+
+    make_keys(tmp_path / "private.pem", tmp_path / "public.pem")
+    unsigned = versions_of(toy_job, notes)
+    unsigned.take_up()
+    monkeypatch.setenv("SEDNA_TINYMS_PUBLIC_KEY", str(tmp_path / "public.pem"))
+    version = versions_of(toy_job, notes).publish(1, trained(toy_job, 1), BASE, metrics={})
+    with pytest.raises(ModelFileError, match="is not signed"):
+        versions_of(toy_job, notes).store.deploy(version.description.version)
+    monkeypatch.setenv("SEDNA_TINYMS_SIGNING_KEY", str(tmp_path / "private.pem"))
+    signed = versions_of(toy_job, notes)
+    play(toy_job, signed, 2)
+    assert signed.store.open_deployed().signed
+
+
+def test_the_command(toy_job, versions, capsys):
+    versions.take_up()
+    play(toy_job, versions, 1)
+    words = ["model", "rollback", str(toy_job.yaml()), "--root", str(toy_job.root)]
+    assert main([*words, "--json"]) == 0
+    done = json.loads(capsys.readouterr().out)
+    assert done == {"version": 1, "replaced": 2, "announced": False, "runner": None}
+    assert main([*words, "--to", "2"]) == 0
+    said = capsys.readouterr().out
+    assert said == "version 2 is the deploy model again, in place of 1\n"
+    assert main([*words, "--to", "9"]) == 5
+    assert "has no version 9; it has 1, 2" in capsys.readouterr().err
