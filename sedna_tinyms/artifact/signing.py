@@ -19,11 +19,21 @@ if TYPE_CHECKING:
         Ed25519PublicKey,
     )
 
-__all__ = ["check_signature", "make_keys", "sign"]
+__all__ = ["PUBLIC_KEY", "SIGNING_KEY", "check_signature", "key_file", "make_keys", "sign"]
+
+SIGNING_KEY = "SEDNA_TINYMS_SIGNING_KEY"
+PUBLIC_KEY = "SEDNA_TINYMS_PUBLIC_KEY"
+"""Environment variables that name key files."""
 
 PREFIX = b"sedna-tinyms model manifest\n"
 """Stands before what is signed, so that a signature of something else is none of a model."""
 MOST_KEY_BYTES = 10_000
+
+
+def key_file(variable: str) -> Path | None:
+    """Return the key file that an environment variable names; None if it is not set."""
+    name = os.environ.get(variable)
+    return Path(name) if name else None
 
 
 def make_keys(private: Path, public: Path) -> None:
@@ -103,7 +113,7 @@ def _private_key(path: Path) -> Ed25519PrivateKey:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
     try:
-        key = load_pem_private_key(_key_file(path), password=None)
+        key = load_pem_private_key(_key_content(path), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ConfigurationError(f"{path} is no private key without a password: {error}") from None
     if not isinstance(key, Ed25519PrivateKey):
@@ -117,7 +127,7 @@ def _public_key(path: Path) -> Ed25519PublicKey:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
         from cryptography.hazmat.primitives.serialization import load_pem_public_key
     try:
-        key = load_pem_public_key(_key_file(path))
+        key = load_pem_public_key(_key_content(path))
     except (ValueError, UnsupportedAlgorithm) as error:
         raise ConfigurationError(f"{path} is no public key: {error}") from None
     if not isinstance(key, Ed25519PublicKey):
@@ -125,7 +135,7 @@ def _public_key(path: Path) -> Ed25519PublicKey:
     return key
 
 
-def _key_file(path: Path) -> bytes:
+def _key_content(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(MOST_KEY_BYTES)

@@ -7,7 +7,6 @@ service before the first round is a version too, so that there is always a way b
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import sedna_tinyms
+from sedna_tinyms.artifact.signing import PUBLIC_KEY, SIGNING_KEY, key_file
 from sedna_tinyms.artifact.store import Deployed, ModelStore
 from sedna_tinyms.artifact.version import ModelVersion, describe
 from sedna_tinyms.errors import ModelFileError, SednaTinyMSError
@@ -59,8 +59,8 @@ class JobVersions:
         self._noted: set[str] = set()
         self.store = ModelStore(
             layout.output / "models",
-            signing_key=_key_file("SEDNA_TINYMS_SIGNING_KEY"),
-            public_key=_key_file("SEDNA_TINYMS_PUBLIC_KEY"),
+            signing_key=key_file(SIGNING_KEY),
+            public_key=key_file(PUBLIC_KEY),
         )
 
     def take_up(self) -> None:
@@ -316,8 +316,3 @@ def _sha256(path: Path) -> str:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def _key_file(variable: str) -> Path | None:
-    name = os.environ.get(variable)
-    return Path(name) if name else None

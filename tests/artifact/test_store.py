@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from killed import kill_at_every_step
 from small_checkpoint import write_checkpoint
+from small_onnx import write_classifier
 
 from sedna_tinyms.artifact.description import ModelDescription
 from sedna_tinyms.artifact.store import Deployed, ModelStore
@@ -190,66 +192,31 @@ def test_everything_is_on_the_disk_before_it_is_named(store, monkeypatch):
 
 # --- what goes wrong --------------------------------------------------------------------------
 
-KILLED = """
-import os, shutil, signal, sys
+PUBLISHED = """
 from pathlib import Path
 from sedna_tinyms.artifact.store import ModelStore
 from sedna_tinyms.artifact.version import describe
 
-base = Path(sys.argv[1])
-
 def work(directory):
     store = ModelStore(directory)
-    files = {name: base / "new" / name for name in ("model.ckpt", "model.onnx")}
+    new = directory.parent.parent / "new"
+    files = {name: new / name for name in ("model.ckpt", "model.onnx")}
     store.publish(files, describe(files))
     store.deploy(3)
     store.retain(1, 0)
-
-def arm(deadly):
-    steps = iter(range(1, 100_000))
-    for name in "open write fsync chmod mkdir rename replace unlink rmdir".split():
-        def call(*arguments, _real=getattr(os, name), _name=name, **named):
-            if next(steps) == deadly:
-                if _name == "write":
-                    _real(arguments[0], arguments[1][: len(arguments[1]) // 2])
-                os.kill(os.getpid(), signal.SIGKILL)
-            return _real(*arguments, **named)
-        setattr(os, name, call)
-
-step = 0
-while True:
-    step += 1
-    directory = base / "after" / str(step)
-    shutil.copytree(base / "models", directory)
-    process = os.fork()
-    if process == 0:
-        arm(step)
-        work(directory)
-        os._exit(0)
-    _, status = os.waitpid(process, 0)
-    if status == 0:
-        break
-    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, status
-print(step)
 """
 
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
     """Return copies of a store, whose publisher was killed at each of its steps."""
-    from small_onnx import write_classifier
-
     base = tmp_path_factory.mktemp("killed")
     store = ModelStore(base / "models")
     publish(store), publish(store)
     store.deploy(2)
     write_checkpoint(base / "new" / "model.ckpt", weight=0.9)
     write_classifier(base / "new" / "model.onnx")
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(base)], capture_output=True, text=True, timeout=250
-    )
-    assert done.returncode == 0, done.stderr
-    return [base / "after" / str(step) for step in range(1, int(done.stdout) + 1)]
+    return kill_at_every_step(PUBLISHED, base / "models", base / "after")
 
 
 def test_a_kill_at_any_step_leaves_the_old_or_the_new(killed):

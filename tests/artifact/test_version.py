@@ -1,7 +1,7 @@
 import json
 import os
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from small_checkpoint import write_checkpoint
 from small_onnx import write_classifier
 
-from sedna_tinyms.artifact.description import ModelDescription
+from estimators.model_card import ARCHITECTURE, ModelCard
+from sedna_tinyms.artifact.description import ARCHITECTURES, OWN_WORDS, ModelDescription
 from sedna_tinyms.artifact.manifest import Manifest
 from sedna_tinyms.artifact.version import describe, open_version, write_version
 from sedna_tinyms.errors import ForeignModelError, ModelFileError, StorageError
@@ -319,3 +320,9 @@ def test_a_manifest_reads_itself(version):
 def test_a_copied_version_is_the_same(tmp_path, version):
     shutil.copytree(version.directory, tmp_path / "copy")
     assert open_version(tmp_path / "copy").digest == version.digest
+
+
+def test_the_estimators_words_are_ours():
+    card = {field.name for field in fields(ModelCard)}
+    assert set(OWN_WORDS) == card | {"architecture"}
+    assert ARCHITECTURE in ARCHITECTURES

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from killed import kill_at_every_step
 from small_checkpoint import write_checkpoint
 
 from sedna_tinyms.cli import main
@@ -228,3 +229,34 @@ def test_the_command(toy_job, versions, capsys):
     assert said == "version 2 is the deploy model again, in place of 1\n"
     assert main([*words, "--to", "9"]) == 5
     assert "has no version 9; it has 1, 2" in capsys.readouterr().err
+
+
+GONE_BACK = """
+from sedna_tinyms.jobs import load_job
+from sedna_tinyms.jobs.versions import roll_back
+
+def work(root):
+    roll_back(load_job(root.parent.parent / "job" / "job.yaml"), root)
+"""
+
+
+def test_a_kill_on_the_way_back_leaves_one_of_both_models(tmp_path, toy_job, versions, notes):
+    versions.take_up()
+    play(toy_job, versions, 1)
+    new = toy_job.deployed.read_bytes()
+    toy_job.yaml()
+    copies = kill_at_every_step(GONE_BACK, toy_job.root, tmp_path / "after")
+    assert len(copies) > 20
+    served = []
+    for root in copies:
+        model = (root / "models" / "deployed" / "model.ckpt").read_bytes()
+        assert model in (b"0.2", new)
+        served.append(model)
+        job, paths = toy_job.job(), HostPaths(root)
+        after = JobVersions(job, paths, JobLayout(job, paths), notes.append)
+        assert after.store.open_deployed().description.version in (1, 2)
+        after.take_up()  # as the next run does
+        assert after.store.deployed().version == (1 if model == b"0.2" else 2)
+    assert served == [new] * served.count(new) + [b"0.2"] * served.count(b"0.2")
+    assert set(served) == {new, b"0.2"}
+    assert notes == []
