@@ -145,7 +145,9 @@ def describe(files: Mapping[str, Path]) -> ModelDescription:
             except OSError as error:
                 raise ModelFileError(f"the model file {path} cannot be read: {error}") from error
             own, _ = _look_into(content, str(path))
-            if own is None or own.architecture is None:
+            if own is None:
+                return ModelDescription()  # it is not known whether the others speak for this one
+            if own.architecture is None:
                 continue
             if description.architecture is not None:
                 description.require_words(own.words(), str(path))
@@ -273,7 +275,7 @@ def _compare(content: bytes, name: str, description: ModelDescription) -> list[s
     own, warning = _look_into(content, name)
     if own is None and description.architecture is not None:
         raise ModelFileError(f"{name} cannot be read: {warning}")
-    if own is not None:
+    if own is not None and description.architecture is not None:
         try:
             description.require_words(own.words(), DESCRIPTION)
         except ForeignModelError as error:

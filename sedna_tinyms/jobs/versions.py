@@ -87,6 +87,7 @@ class JobVersions:
         base: ReportedModel,
         *,
         metrics: Mapping[str, Any],
+        needed: bool = True,
         **origin: Any,
     ) -> ModelVersion | None:
         """Make a version of what a round trained; the same one if that was done before.
@@ -101,13 +102,16 @@ class JobVersions:
             What the round started from.
         metrics : mapping
             What was measured.
+        needed : bool
+            Whether it is to be deployed. What is not, and cannot become a version, is only noted.
         **origin
             What else is worth knowing of how it was made.
 
         Returns
         -------
         ModelVersion or None
-            None where a model is a directory, as other frameworks have them.
+            None where there is none: a model is a directory, as other frameworks have them, or
+            was refused and is not needed.
 
         Raises
         ------
@@ -121,18 +125,21 @@ class JobVersions:
             self._note_once("directory", "models that are directories do not become versions")
             return None
         made = {"job": self._name, "round": round_number}
-        known = self._known(files, made)
-        if known is not None:
-            return known
-        version = self.store.publish(
-            files,
-            replace(
-                describe(files),
-                parent=self._parent(base),
-                metrics=dict(metrics),
-                origin=made | origin | {"sedna_tinyms": sedna_tinyms.__version__},
-            ),
-        )
+        origin |= made | {"sedna_tinyms": sedna_tinyms.__version__}
+        try:
+            version = self._known(files, made)
+            if version is None:
+                words: dict[str, Any] = {
+                    "parent": self._parent(base),
+                    "metrics": dict(metrics),
+                    "origin": origin,
+                }
+                version = self.store.publish(files, replace(describe(files), **words))
+        except SednaTinyMSError as error:
+            if needed:
+                raise
+            self._note(f"round {round_number} becomes no model version: {error}")
+            return None
         for warning in version.warnings:
             self._note_once("warnings", f"model versions are not checked in full: {warning}")
         return version

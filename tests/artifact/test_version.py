@@ -163,6 +163,16 @@ def test_other_weights_in_a_consistent_manifest(version, settings, message):
         open_version(version.directory)
 
 
+def test_one_file_does_not_speak_for_another_that_cannot_be_read(tmp_path):
+    files = files_of(tmp_path / "trained")
+    files["model.ckpt"].write_text("0.5")
+    version = write_version(tmp_path / "v", files, describe(files))
+    assert version.description.architecture is None
+    assert "the weights were not looked at: model.ckpt" in version.warnings[0]
+    with pytest.raises(ForeignModelError, match="architecture is not said"):
+        open_version(version.directory, architecture="MobileNetV2")
+
+
 def test_weights_that_cannot_be_read_do_not_hide_behind_a_description(version):
     (version.directory / "model.ckpt").write_text("0.5")
     refresh_manifest(version.directory)

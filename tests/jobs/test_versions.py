@@ -120,6 +120,12 @@ def test_weights_of_nan_become_no_version(toy_job, versions):
     assert versions.store.numbers() == []
 
 
+def test_a_round_that_is_not_deployed_need_not_become_a_version(toy_job, versions, notes):
+    models = trained(toy_job, 1, float("nan"))
+    assert versions.publish(1, models, BASE, metrics={}, needed=False) is None
+    assert notes[0].startswith("round 1 becomes no model version: ")
+
+
 def test_a_network_of_the_users_own_is_noted_once(toy_job, versions, notes):
     for number in (1, 2):
         models = trained(toy_job, number)
