@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -29,6 +28,7 @@ from harness import (
     fastest,
     main,
     peak_memory_mb,
+    stopwatch,
 )
 from PIL import Image
 
@@ -71,15 +71,14 @@ def play(number: int, options: argparse.Namespace, run: Run) -> Numbers:
     if number:
         estimator.load_weights(before)
     samples = draw_pictures(run.own / "pictures", options.images, number)
-    start = time.perf_counter()
+    elapsed = stopwatch()
     metrics = estimator.train(samples, domain=f"round-{number + 1}")
     estimator.save(model)
-    seconds = time.perf_counter() - start
+    numbers = elapsed()
     for file in directory.glob(f"{number - 1}.*"):  # nothing needs the last model any more
         file.unlink()
-    return {
+    return numbers | {
         "earlier_images": number * options.images,
-        "seconds": seconds,
         "replayed": metrics["replayed"][0],
         "peak_memory_mb": peak_memory_mb(),
     }
@@ -117,6 +116,7 @@ SCALE = Benchmark(
         "earlier_images": ",d",
         "seconds": ".2f",
         "seconds_median": ".2f",
+        "processor_seconds": ".2f",
         "replayed": ",.0f",
         "peak_memory_mb": ".0f",
     },

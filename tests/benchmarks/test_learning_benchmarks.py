@@ -54,6 +54,7 @@ def test_update_measures_a_round_against_its_floor(world, tmp_path):
     rows = {row["name"]: row for row in report["rows"]}
     assert rows["head"]["ratio_to_floor"] == rows["head"]["seconds"] / rows["floor"]["seconds"]
     assert rows["floor"]["ratio_to_floor"] == 1
+    assert rows["head"]["processor_seconds"] > 0
     assert 0 <= rows["head"]["accuracy"] <= 1
     assert rows["head"]["peak_memory_mb"] > rows["floor"]["peak_memory_mb"] > 50
     left_out = [row["name"] for row in report["left_out"]]
