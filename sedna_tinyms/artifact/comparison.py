@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sedna_tinyms.artifact.manifest import OpenDirectory
-from sedna_tinyms.artifact.version import ModelVersion
-from sedna_tinyms.artifact.weights_content import SUFFIXES, read_content
+from sedna_tinyms.artifact.version import WEIGHTS, ModelVersion
+from sedna_tinyms.artifact.weights_content import read_content
 from sedna_tinyms.errors import ModelFileError
 
 __all__ = ["compare_versions"]
@@ -69,7 +69,7 @@ def _weights(old: ModelVersion, new: ModelVersion) -> dict[str, Any]:
     return {
         name: _compare_arrays(before, after)
         for name in sorted(both)
-        if name.endswith(SUFFIXES)
+        if name.endswith(WEIGHTS)
         and (before := _arrays(old, name)) is not None
         and (after := _arrays(new, name)) is not None
     }

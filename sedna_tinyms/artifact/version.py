@@ -26,14 +26,15 @@ from sedna_tinyms.artifact.manifest import (
     OpenDirectory,
 )
 from sedna_tinyms.artifact.signing import check_signature, sign
-from sedna_tinyms.artifact.weights_content import SUFFIXES, read_content, require_finite
 from sedna_tinyms.errors import ForeignModelError, ModelFileError, StorageError
 
-__all__ = ["DESCRIPTION", "ModelVersion", "describe", "is_version", "open_version", "write_version"]
+__all__ = ["WEIGHTS", "ModelVersion", "describe", "is_version", "open_version", "write_version"]
 
 logger = logging.getLogger(__name__)
 
 DESCRIPTION = "model.json"
+WEIGHTS = (".ckpt", ".onnx")
+"""Suffixes of the files that are looked into."""
 MEMORY = ".memory.npz"
 OPEN_TO_ALL = 0o755
 CHUNK = 1 << 20
@@ -139,7 +140,7 @@ def describe(files: Mapping[str, Path]) -> ModelDescription:
     """
     description = ModelDescription()
     for name, path in files.items():
-        if name.endswith(SUFFIXES):
+        if name.endswith(WEIGHTS):
             try:
                 content = path.read_bytes()
             except OSError as error:
@@ -236,7 +237,7 @@ def _check(opened: OpenDirectory, names: Sequence[str], public_key: Path | None)
     description = ModelDescription.from_json(described, str(opened.path / DESCRIPTION))
     warnings = []
     for entry in manifest.files:
-        is_weights = entry.path.endswith(SUFFIXES)
+        is_weights = entry.path.endswith(WEIGHTS)
         content = opened.read_checked(entry, keep=is_weights)
         if is_weights:
             warnings += _compare(content, str(opened.path / entry.path), description)
@@ -248,7 +249,7 @@ def _check(opened: OpenDirectory, names: Sequence[str], public_key: Path | None)
 
 def _take_plain(opened: OpenDirectory, names: Sequence[str]) -> ModelVersion:
     """Make a version of a directory with one model, as Sedna's own libraries leave it."""
-    models = [name for name in names if name.endswith(SUFFIXES) and FILE_NAME.fullmatch(name)]
+    models = [name for name in names if name.endswith(WEIGHTS) and FILE_NAME.fullmatch(name)]
     stems = {PurePosixPath(name).stem for name in models}
     if len(stems) != 1:
         raise ModelFileError(
@@ -288,6 +289,9 @@ def _look_into(content: bytes, name: str) -> tuple[ModelDescription | None, str]
 
     Weights of a user's own network may be in any format, and say nothing.
     """
+    # With NumPy, which a runner's --help does without.
+    from sedna_tinyms.artifact.weights_content import read_content, require_finite
+
     file = PurePosixPath(name).name
     try:
         found = read_content(content, file)

@@ -19,9 +19,7 @@ from numpy.typing import NDArray
 from sedna_tinyms.artifact.protobuf import fields, submessage
 from sedna_tinyms.errors import ModelFileError
 
-__all__ = ["SUFFIXES", "WeightsContent", "read_content", "require_finite", "tensors_of_graph"]
-
-SUFFIXES = (".ckpt", ".onnx")
+__all__ = ["WeightsContent", "read_content", "require_finite", "tensors_of_graph"]
 
 CRC_MARK = b"crc_num"
 CRC_TRAILER_SIZE = len(CRC_MARK) + 10
@@ -69,7 +67,7 @@ def read_content(content: bytes, name: str) -> WeightsContent:
     Raises
     ------
     ModelFileError
-        If the name has another suffix than `SUFFIXES`, or the content is not a whole file of it.
+        If the name ends neither in .ckpt nor in .onnx, or the content is not a whole file of it.
     """
     reader = _READERS.get(name[name.rfind(".") :])
     if reader is None:
