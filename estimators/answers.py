@@ -11,14 +11,13 @@ from typing import Any
 
 import mindspore
 import numpy as np
-from mindspore import Tensor, nn, ops
 from numpy.typing import NDArray
 
 from estimators.model_card import ModelCard
 from sedna_tinyms.artifact.files import write_file
 from sedna_tinyms.engine import Engine, available_engines, open_engine
 from sedna_tinyms.errors import ModelFileError
-from sedna_tinyms.learning.layers import forward, head_of, weights_digest
+from sedna_tinyms.learning.layers import Outputs, TrainedPart, head_of, weights_digest
 from sedna_tinyms.pictures import Picture, load_pixels, pixel_batches
 from sedna_tinyms.tinyms.model import MobileNetV2
 from sedna_tinyms.tinyms.model.mobilenetv2_onnx import check_onnx, mobilenetv2_onnx
@@ -60,7 +59,7 @@ class Answers:
     def __init__(self, network: MobileNetV2, card: ModelCard, engine: str = "auto") -> None:
         self.mark = mark_of(network, card)
         self.card = card
-        self._network = _LogitsAndFeatures(network)
+        self._network = Outputs(TrainedPart(network, 0))
         self._engine: Engine | None = None
         if engine != "mindspore" and (engine != "auto" or can_export()):
             self._engine = open_engine(_onnx(network, card), engine)
@@ -81,24 +80,7 @@ class Answers:
         if self._engine is not None:
             found = self._engine.run(pixels)
             return found["logits"], found["features"]
-        together = forward(self._network, pixels, BATCH, self.card.normalize)
-        classes = len(self.card.class_names)
-        return together[:, :classes], together[:, classes:]
-
-
-class _LogitsAndFeatures(nn.Cell):  # type: ignore[misc]
-    """Both outputs of a MobileNetV2, side by side: (N, classes + features)."""
-
-    def __init__(self, network: MobileNetV2) -> None:
-        super().__init__(auto_prefix=False)
-        self.backbone = network.backbone
-        self.head = network.head
-        self.join = ops.Concat(axis=1)
-        self.mean = ops.ReduceMean()
-
-    def construct(self, x: Tensor) -> Tensor:
-        x = self.backbone(x)
-        return self.join((self.head(x), self.mean(x, (2, 3))))
+        return self._network.of(pixels, BATCH, self.card.normalize)
 
 
 def mark_of(network: MobileNetV2, card: ModelCard) -> str:
@@ -181,11 +163,11 @@ def _computed_by_mindspore(
     mode = mindspore.get_context("mode")
     mindspore.set_context(mode=mindspore.PYNATIVE_MODE)
     try:
-        together = forward(_LogitsAndFeatures(network), inputs, len(inputs), np.asarray)
+        whole = Outputs(TrainedPart(network, 0))
+        logits, features = whole.of(inputs, len(inputs), np.asarray)
     finally:
         mindspore.set_context(mode=mode)
-    classes = len(head_of(network)[0])
-    return {"logits": together[:, :classes], "features": together[:, classes:]}
+    return {"logits": logits, "features": features}
 
 
 def _check_head(content: bytes, pixels: NDArray[np.uint8], network: MobileNetV2) -> None:

@@ -15,7 +15,7 @@ from sedna_tinyms.errors import ForeignModelError
 from sedna_tinyms.learning.activations import BATCH, activations
 from sedna_tinyms.learning.cache import ActivationCache
 from sedna_tinyms.learning.frozen import FrozenBackbone
-from sedna_tinyms.learning.layers import TrainedPart, forward, head_of
+from sedna_tinyms.learning.layers import Outputs, TrainedPart, head_of
 from sedna_tinyms.learning.memory import PIXELS, ReplayMemory
 from sedna_tinyms.learning.selection import herding_ranks
 from sedna_tinyms.learning.state_file import read_state, write_state
@@ -158,6 +158,7 @@ class Classroom:
         lesson = Lesson(
             network=network,
             part=part,
+            outputs=Outputs(part),
             items=items,
             labels=all_labels,
             domains=[*earlier.domains, *[domain] * len(labels)],
@@ -252,11 +253,11 @@ def _accuracy(lesson: Lesson) -> float:
     """Measure the trained part on the lesson's samples, or on some of many."""
     chosen = np.linspace(0, len(lesson.items) - 1, min(len(lesson.items), MEASURED)).astype(int)
     items, labels = lesson.items[chosen], lesson.labels[chosen]
-    if items.shape[2:] == (1, 1):
-        weight, bias = head_of(lesson.network)
+    weight, bias = head_of(lesson.network)
+    if items.shape[1:] == (weight.shape[1], 1, 1):  # pooled features, not 1 x 1 activations
         logits = items[:, :, 0, 0].astype(np.float32) @ weight.T + bias
     else:
-        logits = forward(lesson.part, items, lesson.batch_size, lesson.prepare)
+        logits, _ = lesson.answers(items)
     return float(np.mean(logits.argmax(axis=1) == labels))
 
 

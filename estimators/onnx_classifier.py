@@ -125,9 +125,11 @@ class OnnxClassifier:
             each sample, by which two models can be compared picture for picture.
         """
         model = self._loaded()
-        samples = read_samples(data, model.card.class_names)
+        # Classes that the model does not know yet are its mistakes.
+        names = self.class_names or model.card.class_names
+        samples = read_samples(data, names, grow=self.class_names is None)
         found = model.outputs(samples.pictures)["logits"].argmax(axis=1)
-        metrics = classification_metrics(samples.labels, found, len(model.card.class_names))
+        metrics = classification_metrics(samples.labels, found, len(samples.class_names))
         return metrics | {"correct": (found == samples.labels).astype(float).tolist()}
 
     def _loaded(self) -> _Model:

@@ -22,6 +22,7 @@ def build_estimator() -> Any:
     backend = setting("BACKEND_TYPE", "TINYMS").upper()
     if backend == "ONNX":
         return estimators.OnnxClassifier(class_names, engine=setting("ENGINE", "auto"))
+    rate = setting("LEARNING_RATE", "")  # the strategy's own, unless it is set
     return getattr(estimators, TRAINING[backend])(
         class_names=class_names,
         input_size=int(setting("INPUT_SHAPE", "224")),
@@ -29,7 +30,7 @@ def build_estimator() -> Any:
         initial_weights=setting("BASE_MODEL_URL"),
         strategy=setting("STRATEGY", "latent"),
         epochs=int(setting("EPOCHS", "10")),
-        learning_rate=float(setting("LEARNING_RATE", "0.01")),
+        learning_rate=float(rate) if rate else None,
         batch_size=int(setting("BATCH_SIZE", "32")),
         replay_bytes=int(setting("REPLAY_BYTES", "50000000")),
         seed=int(setting("SEED", "0")),

@@ -42,9 +42,9 @@ REAL = {
     "INPUT_SHAPE": "224",
     "WIDTH": "1.0",
     "STRATEGY": "latent",
-    "EPOCHS": "15",
-    "LEARNING_RATE": "0.01",
-    "REPLAY_BYTES": "60000000",  # 400 pictures of 224 x 224
+    "EPOCHS": "10",
+    "LEARNING_RATE": "",  # the strategy's own
+    "REPLAY_BYTES": "60000000",  # 3,800 activations, of 16 kB each
 }
 """Settings for real pictures, which begin from ImageNet's weights."""
 

@@ -16,6 +16,7 @@ from sedna_tinyms.tinyms.model.parameters import set_value
 
 __all__ = [
     "FrozenPart",
+    "Outputs",
     "TrainedPart",
     "copy_weights",
     "forward",
@@ -62,6 +63,34 @@ class TrainedPart(nn.Cell):  # type: ignore[misc]
         for block in self.blocks:
             x = block(x)
         return self.head(x)
+
+
+class Outputs(nn.Cell):  # type: ignore[misc]
+    """What a trained part gives, and the pooled features that it comes from."""
+
+    def __init__(self, part: TrainedPart) -> None:
+        super().__init__(auto_prefix=False)
+        self.blocks = part.blocks
+        self.head = part.head
+        self.mean = ops.ReduceMean()
+        self.join = ops.Concat(axis=1)
+        self.classes = int(part.head.head[1].weight.shape[0])
+
+    def construct(self, x: Tensor) -> Tensor:
+        """Return logits and features side by side, (N, classes + D)."""
+        for block in self.blocks:
+            x = block(x)
+        return self.join((self.head(x), self.mean(x, (2, 3))))
+
+    def of(
+        self,
+        inputs: NDArray[np.generic],
+        batch_size: int,
+        prepare: Callable[[NDArray[np.generic]], NDArray[np.float32]],
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return logits (N, classes) and features (N, D) of inputs, as `forward` does."""
+        together = forward(self, inputs, batch_size, prepare)
+        return together[:, : self.classes], together[:, self.classes :]
 
 
 def forward(

@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from sedna_tinyms.learning.descent import descend
+from sedna_tinyms.learning.distillation import Distillation, taught_targets
+from sedna_tinyms.learning.strategies.head import solve_head
 from sedna_tinyms.learning.strategies.strategy import Lesson, Strategy
 
-__all__ = ["Latent"]
+__all__ = ["CUT", "MOST_STEPS", "Latent"]
 
 CUT = 15
+"""Blocks 15 to 17 and the last convolution are trained.
+
+One block more gained nothing on PACS; one less saves a fifth of the time and lost half a point.
+An activation of 160 x 7 x 7 takes 16 kB in half precision; in front of block 14 it is 38 kB.
+"""
+
+MOST_STEPS = 100
+"""However many samples are remembered, a round costs no more than these steps."""
+
+OLD_WEIGHT, NEW_WEIGHT = 0.5, 0.25
+"""How much the previous network's opinion counts, for remembered samples and for new ones."""
 
 
 class Latent(Strategy):
     """Train the last blocks on what the blocks in front of them made of new and old pictures.
 
-    Latent replay (Pellegrini et al., "Latent replay for real-time continual learning", IROS 2020).
+    Latent replay (Pellegrini et al., "Latent replay for real-time continual learning", IROS 2020),
+    with
+
+    - the batch normalizations' statistics frozen, so that what is rare in a round moves nothing;
+    - a classifier solved on the features as they are before the blocks begin to move, where it was
+      not taught yet: otherwise its first, random gradients spoil them (Kumar et al.,
+      "Fine-tuning can distort pretrained features", ICLR 2022);
+    - the previous network's opinion of every sample beside its label, which keeps what too few
+      remembered samples cannot (Buzzega et al., "Dark experience for general continual learning",
+      NeurIPS 2020, who store that opinion).
     """
 
     cut = CUT
 
     def learn(self, lesson: Lesson) -> list[float]:
         """See `Strategy.learn`; one loss an epoch."""
-        return descend(lesson, lesson.targets())
+        known, targets = lesson.known_classes, lesson.targets()
+        logits, features = lesson.answers(lesson.items)
+        if not known:
+            solve_head(lesson, features)
+            return descend(lesson, targets, most_steps=MOST_STEPS)
+        weights = np.full(len(targets), OLD_WEIGHT, np.float32)
+        weights[-lesson.new :] = NEW_WEIGHT
+        targets = taught_targets(targets, logits[:, :known], weights)
+        loss = Distillation(lesson.class_count, known)
+        return descend(lesson, targets, loss=loss, most_steps=MOST_STEPS)

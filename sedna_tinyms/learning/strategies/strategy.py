@@ -12,7 +12,7 @@ from mindspore import nn
 from numpy.typing import NDArray
 
 from sedna_tinyms.learning.batches import Batches
-from sedna_tinyms.learning.layers import TrainedPart
+from sedna_tinyms.learning.layers import Outputs, TrainedPart
 from sedna_tinyms.tinyms.model import MobileNetV2
 
 __all__ = ["Fit", "Lesson", "Strategy"]
@@ -31,6 +31,8 @@ class Lesson:
         Knows what the earlier rounds taught, and has an output for every class; it is changed.
     part : TrainedPart
         What of it lies behind the strategy's cut.
+    outputs : Outputs
+        The same, to be asked rather than trained.
     items : ndarray, shape (N, ...)
         Remembered samples and then the new ones: activations in front of the strategy's cut, or
         pixels where that is 0.
@@ -54,6 +56,7 @@ class Lesson:
 
     network: MobileNetV2
     part: TrainedPart
+    outputs: Outputs
     items: NDArray[Any]
     labels: NDArray[np.int64]
     domains: Sequence[str]
@@ -73,6 +76,10 @@ class Lesson:
     def class_count(self) -> int:
         """Outputs of the network."""
         return int(self.network.head.head[1].weight.shape[0])
+
+    def answers(self, items: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return what the network says now: logits (N, classes) and pooled features (N, D)."""
+        return self.outputs.of(items, self.batch_size, self.prepare)
 
     def targets(self) -> NDArray[np.float32]:
         """Return the labels as probabilities, smoothed, of shape (N, classes)."""
