@@ -9,6 +9,7 @@ writers choose their format by it.
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
@@ -20,7 +21,15 @@ from typing import Any
 
 from sedna_tinyms.errors import StorageError
 
-__all__ = ["copy_file", "flush", "write_file", "write_json", "write_text"]
+__all__ = [
+    "copy_file",
+    "flush",
+    "read_json",
+    "remove_leftovers",
+    "write_file",
+    "write_json",
+    "write_text",
+]
 
 READABLE_BY_ALL = 0o644
 """Another user's container reads what a worker wrote; MindSpore alone would leave 0400."""
@@ -87,6 +96,27 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
         If `value` holds NaN or infinity, which JSON has no word for.
     """
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Return what a JSON file holds.
+
+    Raises
+    ------
+    StorageError
+        If it is missing, unreadable, or no JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StorageError(f"cannot read {path}: {error}") from error
+
+
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
+    """Remove the temporary files of writers of `path` that were killed; none may be at work."""
+    target = Path(path)
+    for name in target.parent.glob(f".{glob.escape(target.stem)}.*.partial{target.suffix}"):
+        name.unlink(missing_ok=True)
 
 
 def copy_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:

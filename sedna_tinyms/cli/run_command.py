@@ -32,7 +32,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (
-        "The job goes on until Ctrl-C, or for --rounds; a later run takes it up where it stands.\n"
+        "The job goes on until Ctrl-C, or for --rounds; a later run takes it up where it stands,\n"
+        "also after a crash, and in the middle of a round.\n"
         "Exit code: 0; 10 if a round of --rounds failed; 130 after Ctrl-C, 143 after SIGTERM."
     )
     parser.add_argument("job", metavar="JOB.yaml", type=Path, help="the YAML that kubectl takes")
@@ -46,6 +47,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--rounds", metavar="N", type=int, help="stop after N rounds, whatever became of them"
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run that was cut short: its rounds count, and its --rounds hold",
     )
     parser.add_argument("--json", action="store_true", help="print the report at the end")
     parser.add_argument(
@@ -114,6 +120,7 @@ def _runner(
         job,
         arguments.root,
         rounds=arguments.rounds,
+        resume=arguments.resume,
         base=arguments.base,
         port=arguments.port,
         poll_seconds=arguments.poll,

@@ -1,25 +1,27 @@
 """Where a job stands, as the list of conditions that Sedna keeps in the job's ``status``.
 
-The last condition is the state; every transition appends one, and none is ever changed. The whole
-is written to ``status.json`` at each transition: the job's own document with its ``status``, so
-that what reads ``kubectl get il -o json`` reads it too.
+The last condition is the state; every transition appends one, and none is ever changed. The
+whole is written to ``status.json`` at each transition: the job's own document with its ``status``,
+so that what reads ``kubectl get il -o json`` reads it too.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 from sedna_tinyms.artifact.files import write_json
-from sedna_tinyms.errors import StorageError
 
 __all__ = ["CONDITION_TYPES", "STAGES", "JobStatus", "State"]
 
-State = tuple[str, str]
+State: TypeAlias = tuple[str, str]
 """A stage and a condition type: ``("Train", "Waiting")``."""
+
+Condition: TypeAlias = dict[str, str]
+"""One entry of the list, with Sedna's keys."""
 
 STAGES: Final = ("Train", "Eval", "Deploy")
 CONDITION_TYPES: Final = ("Waiting", "Ready", "Starting", "Running", "Completed", "Failed")
@@ -51,35 +53,31 @@ def may_follow(before: State | None, after: State) -> bool:
 
 
 class JobStatus:
-    """The status of one job, kept in a file.
+    """The status of one job, kept in a file for people and programs.
 
     Parameters
     ----------
     path : Path
-        The status file. If it exists, its conditions are taken over.
+        The status file.
     manifest : mapping
         The job's document as plain data.
-
-    Raises
-    ------
-    StorageError
-        If `path` exists and is no status file, or cannot be written.
+    conditions : sequence of dict
+        What the journal knows so far; a list that grows with `keep`.
+    keep : callable
+        Puts a new condition into the journal, and behind `conditions`.
     """
 
-    def __init__(self, path: Path, manifest: Mapping[str, object]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        manifest: Mapping[str, object],
+        conditions: Sequence[Condition],
+        keep: Callable[[Condition], object],
+    ) -> None:
         self.path = path
-        before = _read_status(path) if path.exists() else {}
-        self._document: dict[str, Any] = dict(manifest)
-        self._document["status"] = self._status = {
-            "startTime": before.get("startTime", _now()),
-            "conditions": before.get("conditions", []),
-        }
-
-    @property
-    def conditions(self) -> list[dict[str, str]]:
-        """Every condition so far, the oldest first."""
-        conditions: list[dict[str, str]] = self._status["conditions"]
-        return conditions
+        self.conditions = conditions
+        self._manifest = manifest
+        self._keep = keep
 
     @property
     def state(self) -> State | None:
@@ -87,6 +85,12 @@ class JobStatus:
         if not self.conditions:
             return None
         return self.conditions[-1]["stage"], self.conditions[-1]["type"]
+
+    def save(self) -> None:
+        """Write the file, whole or not at all."""
+        started = self.conditions[0]["lastTransitionTime"] if self.conditions else _now()
+        status = {"startTime": started, "conditions": list(self.conditions)}
+        write_json(self.path, {**self._manifest, "status": status})
 
     def move(
         self,
@@ -98,6 +102,9 @@ class JobStatus:
         **data: Mapping[str, object],
     ) -> None:
         """Append a condition and write the file.
+
+        A round that goes on where it was cut short passes conditions that it has met already:
+        they are not met again.
 
         Parameters
         ----------
@@ -115,6 +122,8 @@ class JobStatus:
         ValueError
             If Sedna's state machine does not know the transition.
         """
+        if self._has_passed(stage, kind):
+            return
         if not may_follow(self.state, (stage, kind)):
             raise ValueError(f"{stage} {kind} cannot follow {' '.join(self.state or ('nothing',))}")
         now = _now()
@@ -131,8 +140,8 @@ class JobStatus:
             condition["message"] = message
         if data:
             condition["data"] = json.dumps(data, default=dict)
-        self.conditions.append(condition)
-        write_json(self.path, self._document)
+        self._keep(condition)
+        self.save()
 
     def wait_for_samples(self, reason: str = "", message: str = "") -> None:
         """Move to Train Waiting from wherever the job stands.
@@ -147,17 +156,13 @@ class JobStatus:
             self.move(self.state[0], "Failed", reason=reason, message=message)
         self.move("Train", "Waiting")
 
+    def _has_passed(self, stage: str, kind: str) -> bool:
+        if self.state is None or self.state[1] == "Failed" or kind == "Failed":
+            return False
+        reached = (STAGES.index(self.state[0]), CONDITION_TYPES.index(self.state[1]))
+        asked = (STAGES.index(stage), CONDITION_TYPES.index(kind))
+        return asked <= reached and (stage, kind) != ("Train", "Waiting")
+
 
 def _now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _read_status(path: Path) -> dict[str, Any]:
-    try:
-        status: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["status"]
-        if all({"stage", "type"} <= set(condition) for condition in status["conditions"]):
-            return status
-        problem = "a condition lacks its stage or type"
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        problem = str(error)
-    raise StorageError(f"{path} is not a job's status file ({problem}); move it away to begin anew")

@@ -1,7 +1,7 @@
 """New lines of a dataset file, split into samples to train on and samples to evaluate with.
 
 `DatasetReader` notices what was appended to the file; `SampleSplitter` deals it out as Sedna's
-LocalController does. Both keep their state as plain JSON, so that a job can be taken up again.
+LocalController does.
 """
 
 from __future__ import annotations
@@ -53,11 +53,9 @@ class DatasetReader:
     ----------
     path : path
         The dataset file on this machine.
-    state : mapping, optional
-        What `state` of an earlier reader of the same file gave.
     """
 
-    def __init__(self, path: Path | str, state: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self._offset = 0
         self._lines = 0
@@ -66,20 +64,22 @@ class DatasetReader:
         self._unterminated = False
         self._seen: tuple[int, ...] = ()
         self._growing_since: float | None = None
-        if state is not None:
-            self._offset = int(state["offset"])
-            self._lines = int(state["lines"])
-            self._samples = int(state["samples"])
-            self._digest = str(state["sha256"])
-            self._unterminated = bool(state["unterminated"])
 
     @property
     def samples(self) -> int:
         """How many samples have been found so far (Sedna's ``numberOfSamples``)."""
         return self._samples
 
+    def go_on_from(self, state: Mapping[str, Any]) -> None:
+        """Count as read what another reader of the file had read when it gave its `state`."""
+        self._offset = int(state["offset"])
+        self._lines = int(state["lines"])
+        self._samples = int(state["samples"])
+        self._digest = str(state["sha256"])
+        self._unterminated = bool(state["unterminated"])
+
     def state(self) -> dict[str, int | str | bool]:
-        """Return what a later reader needs to go on from here, as plain JSON."""
+        """Return what another reader needs to go on from here, as plain JSON."""
         return {
             "offset": self._offset,
             "lines": self._lines,
@@ -202,8 +202,6 @@ class SampleSplitter:
     ----------
     train_prob : float
         The share of an arrival that is trained on.
-    state : mapping, optional
-        What `state` of an earlier splitter gave.
 
     Examples
     --------
@@ -216,7 +214,7 @@ class SampleSplitter:
     ['8', '9', '8', '9', '14']
     """
 
-    def __init__(self, train_prob: float, state: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, train_prob: float) -> None:
         if not 0 < train_prob < 1:
             raise ConfigurationError(
                 f"train_prob is {train_prob}; it must lie between 0 and 1, both excluded"
@@ -225,23 +223,11 @@ class SampleSplitter:
         self._train: list[str] = []
         self._eval: list[str] = []
         self._window: list[list[str]] = []
-        if state is not None:
-            self._train = list(state["train"])
-            self._eval = list(state["eval"])
-            self._window = [list(version) for version in state["window"]]
 
     @property
     def num_of_samples(self) -> int:
         """How many samples wait to be trained on: the metric of the train trigger."""
         return len(self._train)
-
-    def state(self) -> dict[str, list[str] | list[list[str]]]:
-        """Return what a later splitter needs to go on from here, as plain JSON."""
-        return {
-            "train": list(self._train),
-            "eval": list(self._eval),
-            "window": [list(version) for version in self._window],
-        }
 
     def add(self, samples: Sequence[str]) -> None:
         """Deal out one arrival of samples; an empty one changes nothing."""

@@ -7,21 +7,22 @@ worker of it. Every file is replaced in one rename, the model before the config 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
-from sedna_tinyms.artifact.files import copy_file, write_json
+from sedna_tinyms.artifact.files import copy_file, remove_leftovers, write_json
 from sedna_tinyms.errors import StorageError
 
-__all__ = ["HotUpdate", "ModelReplacement"]
+__all__ = ["HotUpdate", "ModelReplacement", "settle"]
 
 
 class ModelReplacement:
     """Replaces model files and can undo it.
 
     The old files stay beside the new ones, under ``.<name>.replaced``, until `done`: undoing is a
-    rename then, which needs no space on a full disk.
+    rename then, which needs no space on a full disk, and possible for a later process too (see
+    `settle`).
 
     Parameters
     ----------
@@ -68,12 +69,27 @@ class ModelReplacement:
         self._kept.clear()
 
 
+def settle(targets: Iterable[Path], *, undo: bool) -> None:
+    """Clear up after a replacement whose process was killed: undo it, or make it final."""
+    for target in targets:
+        kept = _kept_name(target)
+        if undo and kept.exists():
+            kept.replace(target)
+        kept.unlink(missing_ok=True)
+        for path in (target, kept):
+            remove_leftovers(path)
+
+
 def _keep(target: Path) -> Path | None:
     if not target.exists():
         return None
-    kept = target.with_name(f".{target.name}.replaced")
+    kept = _kept_name(target)
     copy_file(target, kept)
     return kept
+
+
+def _kept_name(target: Path) -> Path:
+    return target.with_name(f".{target.name}.replaced")
 
 
 class HotUpdate:

@@ -188,7 +188,6 @@ DIFFERENCES: dict[str, Difference] = {
     "restart": Difference(
         "The controller, or the runner, is started again",
         "counts all lines anew and overwrites train/1",
-        "goes on from `state.json`; a round that was cut short is played again under the next"
-        " number",
+        "goes on from its journal, and a round that was cut short from the step that it was at",
     ),
 }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from sedna_tinyms.jobs.report import RoundRecord, StageRecord
+from sedna_tinyms.jobs.records import RoundRecord, StageRecord
 from sedna_tinyms.jobs.workers.worker import WorkerExit
 
 __all__ = [

@@ -31,7 +31,7 @@ from sedna_tinyms.jobs.manifest.spec import (
 from sedna_tinyms.jobs.manifest.yaml_source import YamlNode, read_documents, text_at
 from sedna_tinyms.jobs.paths import HostPaths
 from sedna_tinyms.jobs.rounds import base_model
-from sedna_tinyms.jobs.state import open_state
+from sedna_tinyms.jobs.state import JobState
 from sedna_tinyms.jobs.workers.command import worker_command
 from sedna_tinyms.jobs.workers.environment import (
     common_variables,
@@ -115,8 +115,8 @@ class _Explanation:
     def _go_on(self) -> None:
         """Take the next round's number and base from what an earlier run left."""
         dataset = self._paths.local(self._job.dataset.url)
-        state = open_state(self._layout.state, self._job, dataset)
-        self._round = state.round + 1
+        state = JobState(self._layout.journal, self._job, dataset)
+        self._round = state.next_round
         if state.deployed:
             self._base = base_model(state, self._job, "last-deployed").url
             self._base_source = "the last deployed model"

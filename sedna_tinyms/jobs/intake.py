@@ -9,11 +9,14 @@ machine should lose nothing silently:
 - A round needs a sample that has arrived since the last one began: a round that failed is not
   repeated on the spot.
 - An evaluation before which nothing arrived uses the samples of the last one, not an empty file.
+
+What is handed out depends on nothing but the calls made, in their order: a journal that keeps
+them (see `sedna_tinyms.jobs.state`) makes the same intake again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,21 +34,16 @@ class Intake:
         The dataset file on this machine.
     train_prob : float
         The share of an arrival that is trained on.
-    state : mapping, optional
-        What `state` of an earlier intake gave.
     """
 
-    def __init__(
-        self, dataset: Path, train_prob: float, state: Mapping[str, Any] | None = None
-    ) -> None:
-        known = state or {}
-        self._reader = DatasetReader(dataset, known.get("reader"))
-        self._splitter = SampleSplitter(train_prob, known.get("splitter"))
-        self._fresh = bool(known.get("fresh", False))
-        self._returned = list(known.get("returned", ()))
-        self._in_round = list(known.get("in_round", ()))
-        self._in_round_again = list(known.get("in_round_again", ()))
-        self._last_eval = list(known.get("last_eval", ()))
+    def __init__(self, dataset: Path, train_prob: float) -> None:
+        self._reader = DatasetReader(dataset)
+        self._splitter = SampleSplitter(train_prob)
+        self._fresh = False
+        self._returned: list[str] = []
+        self._in_round: list[str] = []
+        self._in_round_again: list[str] = []
+        self._eval: list[str] = []
 
     @property
     def num_of_samples(self) -> int:
@@ -62,59 +60,59 @@ class Intake:
         """Whether a round could be given samples of which some are new."""
         return self._fresh and self.num_of_samples > 0
 
-    def state(self) -> dict[str, Any]:
-        """Return what a later intake needs to go on from here, as plain JSON."""
-        return {
-            "reader": self._reader.state(),
-            "splitter": self._splitter.state(),
-            "fresh": self._fresh,
-            "returned": self._returned,
-            "in_round": self._in_round,
-            "in_round_again": self._in_round_again,
-            "last_eval": self._last_eval,
-        }
+    @property
+    def train_samples(self) -> list[str]:
+        """The samples that the round under way trains on; those of an earlier round first."""
+        return self._in_round_again + self._in_round
 
-    def look(self, now: float, quiet_seconds: float = 0.0) -> int:
-        """Take in what was appended to the dataset, and return how many samples that was.
+    @property
+    def eval_samples(self) -> list[str]:
+        """The samples of the last evaluation."""
+        return self._eval
+
+    @property
+    def reading(self) -> dict[str, int | str | bool]:
+        """How far the dataset has been read, as plain JSON for `arrived`."""
+        return self._reader.state()
+
+    def look(self, now: float, quiet_seconds: float = 0.0) -> list[str]:
+        """Return what was appended to the dataset; it counts when it is handed to `arrived`.
 
         The parameters are those of `DatasetReader.read_new`.
 
         Raises
         ------
         DatasetError
-            As `DatasetReader.read_new`; nothing is taken in then.
+            As `DatasetReader.read_new`; nothing counts as read then.
         """
-        samples = self._reader.read_new(now, quiet_seconds)
+        return self._reader.read_new(now, quiet_seconds)
+
+    def arrived(self, samples: Sequence[str], reading: Mapping[str, Any]) -> None:
+        """Take in samples, with which the dataset has been read as far as `reading` says."""
+        self._reader.go_on_from(reading)
         self._splitter.add(samples)
         self._fresh = self._fresh or bool(samples)
-        return len(samples)
 
-    def take_train(self) -> list[str]:
-        """Return the samples to train a round with; those of an earlier round come first."""
+    def take_train(self) -> None:
+        """Give all samples that wait to a round: they are its `train_samples`."""
         self._in_round_again, self._returned = self._returned, []
         self._in_round = self._splitter.take_train()
         self._fresh = False
-        return self._in_round_again + self._in_round
 
-    def take_eval(self) -> list[str]:
-        """Return the samples to evaluate a round with."""
-        self._last_eval = self._splitter.take_eval() or self._last_eval
-        return self._last_eval
+    def take_eval(self) -> None:
+        """Give the round its `eval_samples`."""
+        self._eval = self._splitter.take_eval() or self._eval
 
     def round_completed(self) -> None:
         """Let go of the round's samples: they are learned."""
         self._in_round, self._in_round_again = [], []
 
-    def round_failed(self) -> int:
-        """Keep the round's samples for the next one; return how many fail the second time."""
-        given_up = len(self._in_round_again)
+    def round_failed(self) -> None:
+        """Keep the round's samples for the next one, but for those that failed one before."""
         self._returned = self._in_round
         self.round_completed()
-        return given_up
 
-    def round_interrupted(self) -> None:
-        """Put all of the round's samples back, as if it had not begun."""
-        if self._in_round or self._in_round_again:
-            self._returned = self._in_round_again + self._in_round
-            self._fresh = True
-            self.round_completed()
+    @property
+    def given_up(self) -> int:
+        """How many samples would stay out if the round under way failed."""
+        return len(self._in_round_again)

@@ -20,6 +20,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from sedna_tinyms.artifact.files import flush
 from sedna_tinyms.errors import StorageError
 
 __all__ = ["Entry", "Journal"]
@@ -91,7 +92,7 @@ class Journal:
             finally:
                 os.close(handle)
             if new:
-                _flush_directory(self.path.parent)
+                flush(self.path.parent)
         except OSError as error:
             raise StorageError(
                 f"cannot write to the journal {self.path}: {error}. Make room or mend the disk; "
@@ -153,14 +154,6 @@ def _line(number: int, time: str, kind: str, data: Data, before: str) -> tuple[b
     text = json.dumps(fields, allow_nan=False)
     digest = hashlib.sha256(f"{before}{text}".encode()).hexdigest()[:DIGEST_LENGTH]
     return f'{text[:-1]}, "sha256": "{digest}"}}\n'.encode(), digest
-
-
-def _flush_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _now() -> str:

@@ -24,9 +24,9 @@ class JobLayout:
 
     Added here::
 
+        <outputDir>/journal.jsonl   what happened, entry by entry: what a later run goes on from
         <outputDir>/status.json     the job with its status, as kubectl would show it
         <outputDir>/report.json     what each round cost and brought
-        <outputDir>/state.json      what a later run goes on from
         <outputDir>/run.lock        held while a runner runs
         <outputDir>/eval/<round>/results.json   what the eval worker reported, sample by sample
         <outputDir>/eval/<round>/canary.json    what came of trying the new model out
@@ -37,7 +37,7 @@ class JobLayout:
         self.output = paths.local(job.spec.output_dir)
         self.status = self.output / "status.json"
         self.report = self.output / "report.json"
-        self.state = self.output / "state.json"
+        self.journal = self.output / "journal.jsonl"
         self.lock = self.output / "run.lock"
         below = f"{job.namespace}/incrementallearningjob/{job.name}".lower()
         self.hot_update = paths.local(HOT_UPDATE_DIRECTORY / below)

@@ -20,7 +20,7 @@ from sedna_tinyms.jobs.events import (
     WorkerFinished,
     WorkerStarted,
 )
-from sedna_tinyms.jobs.report import RoundRecord
+from sedna_tinyms.jobs.records import RoundRecord
 from sedna_tinyms.jobs.workers.worker import last_lines
 
 if TYPE_CHECKING:  # rich takes a tenth of a second to import, and plain lines do without it

@@ -16,7 +16,7 @@ from sedna_tinyms.jobs.manifest.spec import Job
 from sedna_tinyms.jobs.paths import HostPaths
 from sedna_tinyms.jobs.preflight import check_files
 from sedna_tinyms.jobs.rounds import base_model
-from sedna_tinyms.jobs.state import open_state
+from sedna_tinyms.jobs.state import JobState
 from sedna_tinyms.jobs.triggers import check_trigger
 from sedna_tinyms.jobs.workers.command import worker_command
 from sedna_tinyms.jobs.workers.endpoint import Endpoint
@@ -32,7 +32,7 @@ class Rehearsal:
     Attributes
     ----------
     round : int
-        The number of the next round.
+        The number of the next round, or of the one that was cut short and goes on.
     base_model : str
         The host path of the model that it would start from.
     new : int
@@ -79,19 +79,19 @@ def rehearse(
     _check_output(layout)
     with Endpoint(lambda _: None, port):
         pass
-    state = open_state(layout.state, job, paths.local(job.dataset.url))
-    state.intake.round_interrupted()
+    state = JobState(layout.journal, job, paths.local(job.dataset.url))
     new = state.intake.look(time.time())
+    state.intake.arrived(new, state.intake.reading)
     waiting = state.intake.num_of_samples
     now = datetime.now().time()
     verdict = check_trigger(job.spec.train_trigger, {"num_of_samples": waiting}, now)
     directory = job.source.resolve().parent
     return Rehearsal(
-        round=state.round + 1,
+        round=state.next_round,
         base_model=base_model(state, job, base).url,
-        new=new,
+        new=len(new),
         waiting=waiting,
-        begins=bool(verdict) and state.intake.may_start,
+        begins=state.step is not None or (bool(verdict) and state.intake.may_start),
         reason=verdict.reason,
         output=str(layout.output),
         commands={

@@ -1,185 +1,48 @@
-"""What each round cost and brought, kept in ``report.json`` over all runs of a job."""
+"""What a job cost and brought, kept in ``report.json`` over all of its runs."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from sedna_tinyms.artifact.files import write_json
-from sedna_tinyms.errors import StorageError
-from sedna_tinyms.jobs.confidence import PairedTest
-from sedna_tinyms.jobs.workers.worker import WorkerExit
+from sedna_tinyms.jobs.manifest.spec import Job
+from sedna_tinyms.jobs.records import RoundRecord
+from sedna_tinyms.jobs.state import JobState
 
-__all__ = ["JobReport", "RoundRecord", "StageRecord"]
-
-
-@dataclass
-class StageRecord:
-    """One stage of a round.
-
-    Attributes
-    ----------
-    seconds : float
-        Wall time: of the worker for train and eval, from the first copy to the worker's answer
-        for deploy.
-    peak_bytes : int or None
-        The worker's peak memory (see `WorkerExit`); None where no worker ended with the stage.
-    exit_code : int or None
-        The worker's; None likewise.
-    """
-
-    seconds: float
-    peak_bytes: int | None = None
-    exit_code: int | None = None
-
-    @classmethod
-    def of(cls, end: WorkerExit) -> StageRecord:
-        """Return the record of a stage that was one worker."""
-        return cls(end.seconds, end.peak_bytes, end.code)
-
-    def __str__(self) -> str:
-        memory = f", {self.peak_bytes / 1e9:.2f} GB" if self.peak_bytes else ""
-        return f"{self.seconds:.1f} s{memory}"
-
-
-@dataclass
-class RoundRecord:
-    """One round.
-
-    Attributes
-    ----------
-    outcome : str
-        ``running``, then ``deployed``, ``refused`` (by the deploy trigger or a gate) or ``failed``.
-    reason : str
-        The words of the deploy trigger and of the gates, or why the round failed.
-    train_samples, eval_samples : int
-        How many samples it was given.
-    base_model : str
-        The host path of the model that it started from.
-    models : list of dict
-        The train worker's models: format, url, metrics.
-    new, old : dict or None
-        The metrics of the two evaluated models, as the eval worker reported them, but for
-        ``correct``, which is kept beside the round's other results.
-    test : dict or None
-        How many samples ``only_new`` and ``only_old`` gets right, and the ``confidence`` that
-        they differ; None where that was not tested.
-    new_model, old_model : str or None
-        Their host paths.
-    canary : dict or None
-        What came of trying the new model out: ``outcome``, ``reason``, and what was measured.
-    stages : dict
-        A `StageRecord` for each of train, eval, canary and deploy that was entered.
-    failure : dict or None
-        Of a failed round: ``stage``, ``reason`` (one word), ``last_lines`` of the worker.
-    """
-
-    round: int
-    train_samples: int = 0
-    eval_samples: int = 0
-    base_model: str = ""
-    outcome: str = "running"
-    reason: str = ""
-    models: list[dict[str, Any]] = field(default_factory=list)
-    new_model: str | None = None
-    old_model: str | None = None
-    new: dict[str, Any] | None = None
-    old: dict[str, Any] | None = None
-    test: dict[str, Any] | None = None
-    canary: dict[str, Any] | None = None
-    stages: dict[str, StageRecord] = field(default_factory=dict)
-    failure: dict[str, Any] | None = None
-    started: str = field(default_factory=lambda: _now())
-    finished: str | None = None
-
-    @classmethod
-    def of_json(cls, data: dict[str, Any]) -> RoundRecord:
-        """Return the record that `dataclasses.asdict` made plain."""
-        stages = {name: StageRecord(**stage) for name, stage in data["stages"].items()}
-        return cls(**data | {"stages": stages})
-
-    def finish(self, outcome: str, reason: str) -> None:
-        """Note how and when the round ended."""
-        self.outcome, self.reason, self.finished = outcome, reason, _now()
-
-    def tested(self, test: PairedTest) -> None:
-        """Note how sure it is that the new model is better."""
-        self.test = {**asdict(test), "confidence": test.confidence}
-
-    def fail(self, stage: str, error: Exception) -> None:
-        """Note that the round failed in a stage, and why."""
-        self.finish("failed", str(error))
-        self.failure = {
-            "stage": stage,
-            "reason": getattr(error, "reason", type(error).__name__),
-            "last_lines": list(getattr(error, "last_lines", ())),
-        }
-
-    def failure_words(self) -> tuple[str, str]:
-        """Return reason and message for the Failed condition, with the worker's last lines."""
-        failure = self.failure or {"reason": "", "last_lines": []}
-        return failure["reason"], "\n".join([self.reason, *failure["last_lines"]])
+__all__ = ["JobReport"]
 
 
 class JobReport:
-    """The records of a job's rounds, in a file.
+    """The records of a job's rounds, for people and programs; the journal does without.
 
     Parameters
     ----------
     path : Path
-        The report file; rounds of earlier runs are kept as they stand in it.
-    job, namespace : str
+        The report file.
+    job : Job
         Whose report it is.
-
-    Raises
-    ------
-    StorageError
-        If `path` exists and is no report.
+    state : JobState
+        Has the records. The rounds of this report's own run are those that are not over yet.
     """
 
-    def __init__(self, path: Path, job: str, namespace: str) -> None:
+    def __init__(self, path: Path, job: Job, state: JobState) -> None:
         self.path = path
-        self._head = {"job": job, "namespace": namespace}
-        before = _read_report(path) if path.exists() else {}
-        self._earlier_rounds: list[dict[str, Any]] = before.get("rounds", [])
-        self._inference: list[dict[str, Any]] = before.get("inference", [])
-        self.records: list[RoundRecord] = []
+        self._head = {"job": job.name, "namespace": job.namespace}
+        self._state = state
+        self._earlier_rounds = state.finished
 
-    def begin(self, record: RoundRecord) -> None:
-        """Add a round that begins."""
-        self.records.append(record)
-        self.save()
-
-    def add_inference(self, round_number: int, end: WorkerExit) -> None:
-        """Note what an inference worker cost that served from this round on and has ended."""
-        self._inference.append({"round": round_number, **asdict(StageRecord.of(end))})
+    @property
+    def records(self) -> list[RoundRecord]:
+        """The rounds of this run, among them one that an earlier run began."""
+        return self._state.records[self._earlier_rounds :]
 
     def as_json(self) -> dict[str, Any]:
         """Return the whole report as plain data."""
-        rounds = self._earlier_rounds + [asdict(record) for record in self.records]
-        return {**self._head, "rounds": rounds, "inference": self._inference}
+        rounds = [asdict(record) for record in self._state.records]
+        return {**self._head, "rounds": rounds, "inference": self._state.inference}
 
     def save(self) -> None:
         """Write the file, whole or not at all."""
         write_json(self.path, self.as_json())
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _read_report(path: Path) -> dict[str, Any]:
-    try:
-        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        # A round that a killed runner left behind is over, whatever became of it.
-        for record in report["rounds"]:
-            if record["outcome"] == "running":
-                record |= {"outcome": "failed", "reason": "the runner was killed in this round"}
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise StorageError(
-            f"{path} is not a job's report ({error}); move it away to begin anew"
-        ) from error
-    return report

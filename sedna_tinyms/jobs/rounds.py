@@ -1,19 +1,21 @@
 """One round of a job: train, evaluate, decide, and perhaps deploy.
 
-Each step moves the job along Sedna's state machine and fills in the round's record. What goes
+Each step moves the job along Sedna's state machine, fills in the round's record, and counts once
+the journal has it; a round that was cut short goes on with the step that it was at. What goes
 wrong is raised, as an error of `sedna_tinyms.errors`; the runner makes a Failed condition of it.
 """
 
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from sedna_tinyms.artifact.files import write_json, write_text
+from sedna_tinyms.artifact.files import read_json, write_json, write_text
 from sedna_tinyms.errors import JobSpecError, ModelFileError
 from sedna_tinyms.jobs.canary import play_canary
 from sedna_tinyms.jobs.conditions import JobStatus
@@ -25,8 +27,8 @@ from sedna_tinyms.jobs.layout import JobLayout
 from sedna_tinyms.jobs.manifest.spec import Job
 from sedna_tinyms.jobs.models import ReportedModel, choose_model, read_models
 from sedna_tinyms.jobs.paths import HostPaths
-from sedna_tinyms.jobs.report import RoundRecord, StageRecord
-from sedna_tinyms.jobs.state import JobState
+from sedna_tinyms.jobs.records import StageRecord
+from sedna_tinyms.jobs.state import STEPS, JobState
 from sedna_tinyms.jobs.workers.endpoint import Report
 from sedna_tinyms.jobs.workers.environment import eval_variables, train_variables
 from sedna_tinyms.jobs.workers.inference import InferenceService
@@ -70,50 +72,45 @@ def base_model(state: JobState, job: Job, rule: str) -> ReportedModel:
 
 
 class Round:
-    """Plays one round.
+    """Plays one round, from the step that it is at.
 
     Parameters
     ----------
     context : RoundContext
-        The job and everything that acts for it.
-    record : RoundRecord
-        Takes what the round costs and brings; its number and base model are given.
-    samples : sequence of str
-        What to train on.
+        The job and everything that acts for it. The last record of its state is this round's.
+    base : ReportedModel
+        What to train from.
     """
 
-    def __init__(self, context: RoundContext, record: RoundRecord, samples: Sequence[str]) -> None:
+    def __init__(self, context: RoundContext, base: ReportedModel) -> None:
         self._context = context
-        self._record = record
-        self._samples = samples
-        self._eval_samples: Sequence[str] = ()
-        self.stage = "train"
+        self._base = base
+        self._record = context.state.records[-1]
 
-    def play(self, base: ReportedModel) -> None:
-        """Train from `base`, evaluate, decide, and try out and deploy if that is the decision."""
-        trained = self._train(base)
-        results = self._evaluate(trained)
-        decision = self._decide(results)
-        if decision.deploy and self._context.job.gates.canary_timeout_seconds:
-            decision = self._try_out(trained, decision)
-        if decision.deploy:
-            self._deploy(trained, decision.reason)
-        else:
-            message = f"not deployed: {decision.reason}"
-            self._context.status.move("Deploy", "Completed", message=message)
-        outcome = "deployed" if decision.deploy else "refused"
-        self._record.finish(outcome, decision.reason)
+    @property
+    def stage(self) -> str:
+        """The stage of Sedna's state machine that the round is at, in small letters."""
+        return {"train": "train", "evaluate": "eval"}.get(self._context.state.step or "", "deploy")
 
-    def _train(self, base: ReportedModel) -> list[ReportedModel]:
+    def play(self) -> None:
+        """Train, evaluate, decide, and try out and deploy if that is the decision."""
+        steps = dict(
+            zip(STEPS, (self._train, self._evaluate, self._decide, self._install), strict=True)
+        )
+        while step := self._context.state.step:
+            steps[step]()
+
+    def _train(self) -> None:
         context, number = self._context, self._record.round
         samples = context.layout.train_samples(number)
         directory = context.layout.model_directory(number)
-        _write_samples(samples, self._samples)
+        shutil.rmtree(directory, ignore_errors=True)  # of a training that was cut short
+        _write_samples(samples, context.state.intake.train_samples)
         context.status.move(
             "Train",
             "Ready",
             input={
-                "models": [base.as_json()],
+                "models": [self._base.as_json()],
                 "dataURL": context.paths.host(samples),
                 "outputDir": context.paths.host(directory),
             },
@@ -121,7 +118,7 @@ class Round:
         report = self._run_worker(
             "train",
             train_variables(
-                base_model=str(self._file_of(base)),
+                base_model=str(self._file_of(self._base)),
                 model_directory=str(directory),
                 samples=str(samples),
                 dataset=str(context.paths.local(context.job.dataset.url)),
@@ -131,16 +128,15 @@ class Round:
         self._record.models = [model.as_json() for model in trained]
         self._check_trained(trained)
         context.status.move("Train", "Completed", output={"models": self._record.models})
-        context.state.trained = trained
-        return trained
+        context.state.step_done()
 
-    def _evaluate(self, trained: Sequence[ReportedModel]) -> Report:
+    def _evaluate(self) -> None:
         context, record = self._context, self._record
-        self.stage = "eval"
         context.status.move("Eval", "Waiting")
-        new = choose_model(trained, context.job.eval_model)
+        new = choose_model(self._trained, context.job.eval_model)
         old = ReportedModel.of_resource(context.job.eval_model)
-        self._eval_samples = lines = context.state.intake.take_eval()
+        context.state.evaluation_begins()
+        lines = context.state.intake.eval_samples
         samples = context.layout.eval_samples(record.round)
         _write_samples(samples, lines)
         record.eval_samples, record.new_model, record.old_model = len(lines), new.url, old.url
@@ -166,24 +162,31 @@ class Round:
         record.new, record.old = (without_outcomes(result.metrics or {}) for result in results)
         output = {"models": [result.as_json() for result in results]}
         context.status.move("Eval", "Completed", output=output)
-        return report
+        context.state.step_done()
 
-    def _decide(self, evaluated: Report) -> Decision:
-        context = self._context
-        self.stage = "deploy"
+    def _decide(self) -> None:
+        context, record = self._context, self._record
         context.status.move("Deploy", "Waiting")
-        trigger = context.job.spec.deploy_trigger
         decision = decide(
-            list(evaluated.results),
-            trigger,
+            read_json(context.layout.eval_results(record.round)),
+            context.job.spec.deploy_trigger,
             datetime.now().time(),
             confidence=context.job.gates.deploy_confidence,
-            samples=self._eval_samples,
+            samples=context.state.intake.eval_samples,
         )
         if decision.test is not None:
-            self._record.tested(decision.test)
-        context.emit(Decided(self._record.round, decision.deploy, decision.reason))
-        return decision
+            record.tested(decision.test)
+        context.emit(Decided(record.round, decision.deploy, decision.reason))
+        if decision.deploy and context.job.gates.canary_timeout_seconds:
+            decision = self._try_out(self._trained, decision)
+        if decision.deploy:
+            record.reason = decision.reason
+            context.state.step_done()
+        else:
+            message = f"not deployed: {decision.reason}"
+            context.status.move("Deploy", "Completed", message=message)
+            record.finish("refused", decision.reason)
+            context.state.round_ends()
 
     def _try_out(self, trained: Sequence[ReportedModel], decision: Decision) -> Decision:
         """Return the decision, turned where the new model cannot do its work."""
@@ -201,13 +204,13 @@ class Round:
             decision, deploy=False, reason=f"{decision.reason}; but the canary failed: {reason}"
         )
 
-    def _deploy(self, trained: Sequence[ReportedModel], reason: str) -> None:
-        context, job = self._context, self._context.job
-        new = choose_model(trained, job.deploy_model)
+    def _install(self) -> None:
+        context, job, record = self._context, self._context.job, self._record
+        new = choose_model(self._trained, job.deploy_model)
         served = ReportedModel.of_resource(job.deploy_model)
         context.status.move("Deploy", "Ready", input={"models": [new.as_json(), served.as_json()]})
         sources = {context.paths.local(job.deploy_model.url): self._file_of(new)}
-        compared = self._file_of(choose_model(trained, job.eval_model))
+        compared = self._file_of(choose_model(self._trained, job.eval_model))
         sources.setdefault(context.paths.local(job.eval_model.url), compared)
         replacement = ModelReplacement(sources)
         hot = job.spec.deploy_model.hot_update_enabled
@@ -218,12 +221,14 @@ class Round:
             else:
                 self._deploy_cold(replacement)
         finally:
-            self._record.stages["deploy"] = StageRecord(time.monotonic() - started)
-        replacement.done()
-        context.state.deployed = list(trained)
+            record.stages["deploy"] = StageRecord(time.monotonic() - started)
         output = {"models": [new.as_json()]}
-        context.status.move("Deploy", "Completed", message=f"deployed: {reason}", output=output)
-        context.emit(Deployed(self._record.round, "hot" if hot else "cold", new.url))
+        message = f"deployed: {record.reason}"
+        context.status.move("Deploy", "Completed", message=message, output=output)
+        record.finish("deployed", record.reason)
+        context.state.round_ends()
+        replacement.done()
+        context.emit(Deployed(record.round, "hot" if hot else "cold", new.url))
 
     def _deploy_cold(self, replacement: ModelReplacement) -> None:
         """Replace the files and start the inference worker anew."""
@@ -285,6 +290,10 @@ class Round:
             raise
         self._record.stages[kind] = StageRecord.of(end)
         return report
+
+    @property
+    def _trained(self) -> list[ReportedModel]:
+        return read_models(self._record.models)
 
     def _check_trained(self, trained: Sequence[ReportedModel]) -> None:
         """Make sure that every format that the job goes on with is there, as a file."""

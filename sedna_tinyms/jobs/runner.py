@@ -11,8 +11,15 @@ from datetime import datetime
 from pathlib import Path
 from queue import SimpleQueue
 
-from sedna_tinyms.errors import ConfigurationError, DatasetError, SednaTinyMSError, did_you_mean
+from sedna_tinyms.errors import (
+    ConfigurationError,
+    DatasetError,
+    SednaTinyMSError,
+    StorageError,
+    did_you_mean,
+)
 from sedna_tinyms.jobs.conditions import JobStatus
+from sedna_tinyms.jobs.deploy import settle
 from sedna_tinyms.jobs.events import (
     Event,
     JobStarted,
@@ -27,9 +34,10 @@ from sedna_tinyms.jobs.layout import JobLayout
 from sedna_tinyms.jobs.manifest.spec import Job
 from sedna_tinyms.jobs.paths import HostPaths
 from sedna_tinyms.jobs.preflight import check_files
-from sedna_tinyms.jobs.report import JobReport, RoundRecord
+from sedna_tinyms.jobs.records import StageRecord
+from sedna_tinyms.jobs.report import JobReport
 from sedna_tinyms.jobs.rounds import BASE_RULES, Round, RoundContext, base_model
-from sedna_tinyms.jobs.state import JobState, hold_lock, open_state
+from sedna_tinyms.jobs.state import JobState, hold_lock
 from sedna_tinyms.jobs.triggers import Verdict, check_trigger
 from sedna_tinyms.jobs.workers.inference import InferenceService
 from sedna_tinyms.jobs.workers.supervisor import Inbox, StopRequestedError, Supervisor
@@ -51,6 +59,9 @@ class JobRunner:
         The directory that plays the host's ``/``.
     rounds : int, optional
         Stop after this many rounds, whether they deployed, were refused, or failed.
+    resume : bool
+        Go on with the run before this one: its rounds are among `rounds`, which is as many as it
+        was to play unless given. A round that was cut short goes on in any case.
     base : {"last-deployed", "last-trained"}
         Which model a round starts from. Sedna's rule is the second.
     port : int, default 0
@@ -78,6 +89,7 @@ class JobRunner:
         root: Path | str,
         *,
         rounds: int | None = None,
+        resume: bool = False,
         base: str = "last-deployed",
         port: int = 0,
         poll_seconds: float = 0.5,
@@ -103,6 +115,7 @@ class JobRunner:
         self._paths = HostPaths(root)
         self._layout = JobLayout(job, self._paths)
         self._rounds = rounds
+        self._resume = resume
         self._base = base
         self._port = port
         self._poll_seconds = poll_seconds
@@ -134,11 +147,13 @@ class JobRunner:
         """
         check_files(self._job, self._paths)
         with hold_lock(self._layout.lock):
-            status = JobStatus(self._layout.status, self._job.manifest)
-            report = JobReport(self._layout.report, self._job.name, self._job.namespace)
-            state = open_state(self._layout.state, self._job, self._dataset)
+            state = self._open_state()
+            report = JobReport(self._layout.report, self._job, state)
+            status = JobStatus(
+                self._layout.status, self._job.manifest, state.conditions, state.condition_met
+            )
             self._take_up(status, state)
-            with self._supervisor(report) as supervisor:
+            with self._supervisor(state) as supervisor:
                 supervisor.while_waiting(lambda: self._look_at_dataset(state))
                 reason = self._play(self._context(supervisor, status, state), report)
             report.save()
@@ -149,10 +164,23 @@ class JobRunner:
     def _dataset(self) -> Path:
         return self._paths.local(self._job.dataset.url)
 
-    def _supervisor(self, report: JobReport) -> Supervisor:
+    def _open_state(self) -> JobState:
+        """Return the job's state; whatever a new job's files would replace is not ours."""
+        state = JobState(self._layout.journal, self._job, self._dataset)
+        strangers = [
+            path.name for path in (self._layout.status, self._layout.report) if path.exists()
+        ]
+        if state.is_new and strangers:
+            raise StorageError(
+                f"{self._layout.output} has {' and '.join(strangers)} but no journal, so no job "
+                "can be taken up there: move them away, or choose another outputDir"
+            )
+        return state
+
+    def _supervisor(self, state: JobState) -> Supervisor:
         def emit(event: Event) -> None:
             if isinstance(event, WorkerFinished) and event.kind == "inference":
-                report.add_inference(event.round, event.exit)
+                state.inference_ends(event.round, StageRecord.of(event.exit))
             self._emit(event)
 
         return Supervisor(
@@ -182,20 +210,25 @@ class JobRunner:
 
     def _take_up(self, status: JobStatus, state: JobState) -> None:
         """Go on from what an earlier run left, which may be a round cut short."""
-        state.intake.round_interrupted()
-        state.save()
-        status.wait_for_samples("Interrupted", "the runner ended during this round")
+        models = (self._job.deploy_model, self._job.eval_model)
+        installing = state.step == "install"
+        settle({self._paths.local(model.url) for model in models}, undo=installing)
+        state.run_begins(self._rounds, resumes=self._resume)
+        if state.step is None:
+            self._wait_for_samples(status, state)
+        status.save()
 
     def _play(self, context: RoundContext, report: JobReport) -> str:
         job, state = self._job, context.state
         started = JobStarted(
-            job.name, job.namespace, self._layout.output, context.supervisor.url, state.round
+            job.name, job.namespace, self._layout.output, context.supervisor.url, state.finished
         )
         self._emit(started)
         try:
-            context.inference.start(state.round)
-            while self._rounds is None or len(report.records) < self._rounds:
-                context.supervisor.wait(lambda: bool(self._train_verdict(state)))
+            context.inference.start(state.finished)
+            while state.step or not state.run_is_over:
+                if state.step is None:
+                    context.supervisor.wait(lambda: bool(self._train_verdict(state)))
                 self._play_round(context, report)
         except StopRequestedError as stop:
             return str(stop)
@@ -203,41 +236,36 @@ class JobRunner:
 
     def _play_round(self, context: RoundContext, report: JobReport) -> None:
         """Play one round, and keep the job going whatever becomes of it."""
-        state, status = context.state, context.status
-        samples = state.intake.take_train()
-        state.round += 1
-        record = RoundRecord(state.round, train_samples=len(samples))
-        state.save()
-        report.begin(record)
-        current = Round(context, record, samples)
+        state = context.state
         try:
             base = base_model(state, self._job, self._base)
-            record.base_model = base.url
-            self._emit(RoundStarted(state.round, len(samples), base.url))
-            current.play(base)
-            state.intake.round_completed()
-            status.wait_for_samples()
-        except SednaTinyMSError as error:
-            record.fail(current.stage, error)
-            self._keep_samples(state)
-            status.wait_for_samples(*record.failure_words())
-        except StopRequestedError as stop:
-            record.finish("failed", f"interrupted: {stop}")
-            state.intake.round_interrupted()
-            status.wait_for_samples("Interrupted", str(stop))
-            raise
-        finally:
-            state.save()
+            if state.step is None:
+                state.round_begins(base.url)
+            record = state.records[-1]
             report.save()
-        self._emit(RoundFinished(record))
+            self._emit(RoundStarted(record.round, record.train_samples, base.url))
+            current = Round(context, base)
+            current.play()
+        except SednaTinyMSError as error:
+            state.records[-1].fail(current.stage, error)
+            self._give_up(state)
+            state.round_ends()
+        finally:
+            report.save()
+        self._wait_for_samples(context.status, state)
+        self._emit(RoundFinished(state.records[-1]))
 
-    def _keep_samples(self, state: JobState) -> None:
-        given_up = state.intake.round_failed()
+    def _give_up(self, state: JobState) -> None:
+        given_up = state.intake.given_up
         if given_up:
-            samples = self._paths.host(self._layout.train_samples(state.round))
+            samples = self._paths.host(self._layout.train_samples(len(state.records)))
             self._emit(
                 Noted(f"{given_up} samples failed a second time and stay out; see {samples}")
             )
+
+    def _wait_for_samples(self, status: JobStatus, state: JobState) -> None:
+        failed = state.records and state.records[-1].outcome == "failed"
+        status.wait_for_samples(*(state.records[-1].failure_words() if failed else ()))
 
     def _train_verdict(self, state: JobState) -> Verdict:
         """Say whether the next round begins."""
@@ -252,11 +280,11 @@ class JobRunner:
             new = state.intake.look(time.time(), self._quiet_seconds)
             problem = ""
         except DatasetError as error:
-            new, problem = 0, str(error)
+            new, problem = [], str(error)
         if problem and problem != self._dataset_problem:
             self._emit(Noted(problem))
         self._dataset_problem = problem
         if new:
-            state.save()
+            state.samples_arrive(new)
             verdict = self._train_verdict(state)
-            self._emit(SamplesArrived(new, state.intake.num_of_samples, verdict.reason))
+            self._emit(SamplesArrived(len(new), state.intake.num_of_samples, verdict.reason))

@@ -1,98 +1,233 @@
-"""What a later run of a job goes on from: ``state.json``.
+"""What a job has come to: its journal, played through.
 
-The file is replaced at every transition of a round, so an ordinary stop, and a kill while nothing
-moves, are taken up without counting anything twice. A kill between two files of one transition
-is not yet: a journal of the transitions would be written in `JobState.save`.
+Everything that a later run needs is changed here and nowhere else, and each change is an entry of
+the journal before it takes effect. A runner that is killed at any moment is therefore taken up
+where it was: no round counts twice, no sample is lost or handed out twice.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from sedna_tinyms.artifact.files import write_json
 from sedna_tinyms.errors import StorageError
 from sedna_tinyms.jobs.intake import Intake
+from sedna_tinyms.jobs.journal import Entry, Journal
 from sedna_tinyms.jobs.manifest.spec import Job
 from sedna_tinyms.jobs.models import ReportedModel, read_models
+from sedna_tinyms.jobs.records import RoundRecord, StageRecord
 
-__all__ = ["JobState", "hold_lock", "open_state"]
+__all__ = ["STEPS", "JobState", "hold_lock"]
 
 VERSION = 1
 
+STEPS: Final = ("train", "evaluate", "decide", "install")
+"""What a round does, one after the other; each is played again as a whole if it was cut short."""
 
-@dataclass
+
 class JobState:
-    """The memory of a job.
+    """The state of one job.
+
+    Parameters
+    ----------
+    path : Path
+        The journal's file.
+    job : Job
+        Whose it is.
+    dataset : Path
+        The job's dataset file on this machine.
 
     Attributes
     ----------
-    job : str
-        ``namespace/name``: two jobs cannot share an output directory.
-    round : int
-        The last round that began; 0 before the first.
-    trained, deployed : list of ReportedModel
-        What the last round that trained, and the last one that deployed, reported.
-    """
-
-    path: Path
-    job: str
-    intake: Intake
-    round: int = 0
-    trained: list[ReportedModel] = field(default_factory=list)
-    deployed: list[ReportedModel] = field(default_factory=list)
-
-    def save(self) -> None:
-        """Write the file, whole or not at all."""
-        write_json(
-            self.path,
-            {
-                "version": VERSION,
-                "job": self.job,
-                "round": self.round,
-                "trained": [model.as_json() for model in self.trained],
-                "deployed": [model.as_json() for model in self.deployed],
-                "intake": self.intake.state(),
-            },
-        )
-
-
-def open_state(path: Path, job: Job, dataset: Path) -> JobState:
-    """Return the state that an earlier run left, or that of a new job.
+    intake : Intake
+        Where the samples are.
+    conditions : list of dict
+        The conditions of the job's status.
+    records : list of RoundRecord
+        Every round; the last one may be under way.
+    inference : list of dict
+        What each inference worker that has ended cost.
+    step : str or None
+        Which of `STEPS` the round under way is at; None between two rounds.
+    began, rounds : int, int or None
+        After how many rounds the last run began, and how many it was to play.
 
     Raises
     ------
     StorageError
-        If `path` exists and is no state file, or that of another job.
+        If the journal is damaged, or that of another job.
     """
-    name = f"{job.namespace}/{job.name}"
-    if not path.exists():
-        return JobState(path, name, Intake(dataset, job.spec.train_prob))
-    try:
-        known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if known["version"] != VERSION:
-            raise ValueError(f"version {known['version']}, not {VERSION}")
-        if known["job"] != name:
-            raise ValueError(f"it is of the job {known['job']}, not {name}")
-        return JobState(
-            path,
-            name,
-            Intake(dataset, job.spec.train_prob, known["intake"]),
-            int(known["round"]),
-            read_models(known["trained"]),
-            read_models(known["deployed"]),
+
+    def __init__(self, path: Path, job: Job, dataset: Path) -> None:
+        self.intake = Intake(dataset, job.spec.train_prob)
+        self.conditions: list[dict[str, str]] = []
+        self.records: list[RoundRecord] = []
+        self.inference: list[dict[str, Any]] = []
+        self.step: str | None = None
+        self.began = 0
+        self.rounds: int | None = None
+        self._job = f"{job.namespace}/{job.name}"
+        self._evaluates = False
+        self._journal = Journal(path)
+        self._play_through()
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the job has never run."""
+        return not self._journal.entries
+
+    @property
+    def finished(self) -> int:
+        """How many rounds are over."""
+        return len(self.records) - (self.step is not None)
+
+    @property
+    def next_round(self) -> int:
+        """The number of the round that is played next, which may be the one under way."""
+        return self.finished + 1
+
+    @property
+    def run_is_over(self) -> bool:
+        """Whether the run has played as many rounds as it was to."""
+        return self.rounds is not None and self.finished - self.began >= self.rounds
+
+    @property
+    def trained(self) -> list[ReportedModel]:
+        """What the last round that trained reported."""
+        return self._models(lambda record: record.trained)
+
+    @property
+    def deployed(self) -> list[ReportedModel]:
+        """What the round reported whose model is in service; nothing before the first."""
+        return self._models(lambda record: record.outcome == "deployed")
+
+    # --- what happens -------------------------------------------------------------------------
+
+    def run_begins(self, rounds: int | None, *, resumes: bool) -> None:
+        """A run begins that is to play so many rounds, or goes on with the one before it."""
+        began = self.began if resumes else self.finished
+        if resumes and rounds is None:
+            rounds = self.rounds
+        self._journal.append(
+            "run_begins", version=VERSION, job=self._job, began=began, rounds=rounds
         )
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise StorageError(
-            f"{path} is not this job's state ({error}); move it away, with the rest of the "
-            "output directory, to begin anew"
-        ) from error
+        self.began, self.rounds = began, rounds
+
+    def samples_arrive(self, samples: Sequence[str]) -> None:
+        """The dataset has brought samples; `intake` has read as far."""
+        reading = self.intake.reading
+        self._journal.append("samples_arrive", samples=list(samples), reading=reading)
+        self.intake.arrived(samples, reading)
+
+    def round_begins(self, base_model: str) -> RoundRecord:
+        """A round begins, with all samples that wait; return its record."""
+        record = RoundRecord(
+            len(self.records) + 1,
+            train_samples=self.intake.num_of_samples,
+            base_model=base_model,
+        )
+        self._journal.append("round_begins", record=asdict(record))
+        self._begin(record)
+        return record
+
+    def evaluation_begins(self) -> None:
+        """The round takes its samples to evaluate with; only the first time counts."""
+        if not self._evaluates:
+            self._journal.append("evaluation_begins")
+            self._take_eval()
+
+    def step_done(self) -> None:
+        """The round has done its step; its record holds what came of it."""
+        self._journal.append("step_done", record=asdict(self.records[-1]))
+        self._go_to_next_step()
+
+    def round_ends(self) -> None:
+        """The round is over, as its record says."""
+        self._journal.append("round_ends", record=asdict(self.records[-1]))
+        self._end()
+
+    def condition_met(self, condition: dict[str, str]) -> None:
+        """The job's status has a new condition."""
+        self._journal.append("condition_met", condition=condition)
+        self.conditions.append(condition)
+
+    def inference_ends(self, round_number: int, cost: StageRecord) -> None:
+        """An inference worker has ended that served from a round on."""
+        served = {"round": round_number, **asdict(cost)}
+        self._journal.append("inference_ends", served=served)
+        self.inference.append(served)
+
+    # --- what that changes --------------------------------------------------------------------
+
+    def _begin(self, record: RoundRecord) -> None:
+        self.records.append(record)
+        self.intake.take_train()
+        self.step, self._evaluates = STEPS[0], False
+
+    def _take_eval(self) -> None:
+        self.intake.take_eval()
+        self._evaluates = True
+
+    def _go_to_next_step(self) -> None:
+        assert self.step is not None  # noqa: S101 (a round is under way)
+        self.step = STEPS[STEPS.index(self.step) + 1]
+
+    def _end(self) -> None:
+        if self.records[-1].outcome == "failed":
+            self.intake.round_failed()
+        else:
+            self.intake.round_completed()
+        self.step = None
+
+    def _play_through(self) -> None:
+        for number, entry in enumerate(self._journal.entries, start=1):
+            try:
+                self._play(entry)
+            except (LookupError, TypeError, ValueError) as error:
+                raise StorageError(
+                    f"{self._journal.path}:{number}: this entry is none of this job's journal "
+                    f"({error!r}); move the output directory away to begin anew"
+                ) from error
+
+    def _play(self, entry: Entry) -> None:
+        data = entry.data
+        if "record" in data and entry.kind != "round_begins":
+            self.records[-1] = RoundRecord.of_json(data["record"])
+        match entry.kind:
+            case "run_begins":
+                self._check(data)
+                self.began, self.rounds = data["began"], data["rounds"]
+            case "samples_arrive":
+                self.intake.arrived(data["samples"], data["reading"])
+            case "round_begins":
+                self._begin(RoundRecord.of_json(data["record"]))
+            case "evaluation_begins":
+                self._take_eval()
+            case "step_done":
+                self._go_to_next_step()
+            case "round_ends":
+                self._end()
+            case "condition_met":
+                self.conditions.append(data["condition"])
+            case "inference_ends":
+                self.inference.append(data["served"])
+            case _:
+                raise ValueError(f"{entry.kind!r} is unknown")
+
+    def _check(self, data: dict[str, Any]) -> None:
+        if data["version"] != VERSION:
+            raise ValueError(f"it is of version {data['version']}, not {VERSION}")
+        if data["job"] != self._job:
+            raise ValueError(f"it is of the job {data['job']}, not {self._job}")
+
+    def _models(self, wanted: Callable[[RoundRecord], bool]) -> list[ReportedModel]:
+        record = next((each for each in reversed(self.records) if wanted(each)), None)
+        return [] if record is None else read_models(record.models)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sedna_tinyms.errors import UsageError
-from sedna_tinyms.jobs.report import RoundRecord
+from sedna_tinyms.jobs.records import RoundRecord
 
 __all__ = ["JobStanding", "find_jobs", "runner_of"]
 

@@ -3,7 +3,6 @@ import re
 
 import pytest
 
-from sedna_tinyms.errors import StorageError
 from sedna_tinyms.jobs.conditions import CONDITION_TYPES, STAGES, JobStatus, may_follow
 
 MANIFEST = {
@@ -23,7 +22,8 @@ FULL_COLD_ROUND = [
 
 @pytest.fixture
 def status(tmp_path):
-    return JobStatus(tmp_path / "status.json", MANIFEST)
+    conditions = []
+    return JobStatus(tmp_path / "status.json", MANIFEST, conditions, conditions.append)
 
 
 def written(status):
@@ -66,14 +66,24 @@ def test_reason_and_message_of_a_failure(status):
     assert (condition["reason"], condition["message"]) == ("WorkerFailed", "exit code 1")
 
 
-def test_a_later_run_goes_on_with_the_conditions_it_finds(status):
+def test_a_later_run_goes_on_with_the_conditions_it_knows(status):
     status.move("Train", "Waiting")
     start = written(status)["status"]["startTime"]
-    later = JobStatus(status.path, MANIFEST)
+    conditions = list(status.conditions)
+    later = JobStatus(status.path, MANIFEST, conditions, conditions.append)
     assert later.state == ("Train", "Waiting")
     later.move("Train", "Ready")
     assert len(written(later)["status"]["conditions"]) == 2
     assert written(later)["status"]["startTime"] == start
+
+
+@pytest.mark.parametrize("reached", range(1, len(FULL_COLD_ROUND)))
+def test_a_round_that_goes_on_does_not_meet_conditions_twice(status, reached):
+    for stage, kind in FULL_COLD_ROUND[:reached]:
+        status.move(stage, kind)
+    for stage, kind in FULL_COLD_ROUND[1:]:  # the first one belongs to the wait before the round
+        status.move(stage, kind)
+    assert [(c["stage"], c["type"]) for c in status.conditions] == FULL_COLD_ROUND
 
 
 def test_a_transition_that_sedna_does_not_know_is_refused_and_not_written(status):
@@ -108,15 +118,3 @@ def test_no_state_is_a_dead_end():
     states = [(stage, kind) for stage in STAGES for kind in CONDITION_TYPES]
     for before in states:
         assert any(may_follow(before, after) for after in states), before
-
-
-@pytest.mark.parametrize(
-    "content",
-    ["", "[]", "{}", '{"status": {"conditions": [{"type": "Waiting"}]}}', '{"status": 1}'],
-)
-def test_a_file_that_is_no_status_is_left_alone(tmp_path, content):
-    path = tmp_path / "status.json"
-    path.write_text(content)
-    with pytest.raises(StorageError, match=r"status\.json is not a job's status file"):
-        JobStatus(path, MANIFEST)
-    assert path.read_text() == content

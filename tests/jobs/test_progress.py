@@ -7,7 +7,7 @@ from rich.console import Console
 
 from sedna_tinyms.jobs import events
 from sedna_tinyms.jobs.progress import LiveView, show_progress
-from sedna_tinyms.jobs.report import RoundRecord, StageRecord
+from sedna_tinyms.jobs.records import RoundRecord, StageRecord
 from sedna_tinyms.jobs.workers.worker import WorkerExit
 
 

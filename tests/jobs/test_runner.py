@@ -22,6 +22,7 @@ from sedna_tinyms.jobs.events import (
     WorkerStarted,
 )
 
+DEPLOYED_COLD = [f"Deploy {kind}" for kind in ("Waiting", "Ready", "Completed")]
 COMPLETED_ROUND = [
     *(f"Train {kind}" for kind in ("Ready", "Starting", "Running", "Completed")),
     *(f"Eval {kind}" for kind in ("Waiting", "Ready", "Starting", "Running", "Completed")),
@@ -94,7 +95,8 @@ def test_conditions_run_along_the_state_machine(toy_job, play):
     assert toy_job.states() == [
         "Train Waiting",
         *COMPLETED_ROUND,
-        *("Deploy Waiting", "Deploy Ready", "Deploy Completed", "Train Waiting"),
+        *DEPLOYED_COLD,
+        "Train Waiting",
         *COMPLETED_ROUND,
         *("Deploy Waiting", "Deploy Completed", "Train Waiting"),
     ]
@@ -212,7 +214,7 @@ def test_the_confidence_asked_for_is_an_annotation(toy_job, play, confidence, ou
 
 def test_outcomes_stay_out_of_status_and_report_but_are_kept(toy_job, play):
     play({1: {"accuracy": 0.7, "correct": better_on(6)}})
-    for name in ("status.json", "report.json", "state.json"):
+    for name in ("status.json", "report.json", "journal.jsonl"):
         assert "correct" not in (toy_job.output / name).read_text(), name
     new, old = json.loads((toy_job.output / "eval" / "1" / "results.json").read_text())
     assert [new["metrics"]["correct"], old["metrics"]["correct"]] == better_on(6)
@@ -490,20 +492,22 @@ def test_a_later_runner_goes_on_and_counts_nothing_twice(toy_job):
     assert toy_job.states().count("Train Ready") == 2
 
 
-def test_a_round_that_was_stopped_is_played_again_by_a_later_runner(toy_job):
+def test_a_round_that_was_stopped_goes_on_in_a_later_run(toy_job):
     toy_job.plan({1: {"train": "hang"}})
     toy_job.add_samples(10)
     runner = toy_job.runner()
     toy_job.on(WorkerStarted, lambda event: event.kind == "train" and runner.stop("enough"))
-    assert [record.reason for record in runner.run().records] == ["interrupted: enough"]
-    assert toy_job.states()[-2:] == ["Train Failed", "Train Waiting"]
+    assert outcomes(runner.run().records) == ["running"]
+    assert toy_job.states()[-1] == "Train Starting"
     assert toy_job.heard(JobStopped)[-1].reason == "enough"
 
+    toy_job.plan({})
     assert outcomes(toy_job.runner(rounds=1, on_event=toy_job.events.append).run().records) == [
         "deployed"
     ]
-    assert toy_job.seen("train")[-1]["lines"] == toy_job.dataset.read_text().splitlines()[:8]
-    assert (toy_job.output / "train" / "2" / "model.ckpt").exists()
+    lines = [each["lines"] for each in toy_job.seen("train")]
+    assert lines[-1] == toy_job.dataset.read_text().splitlines()[:8]
+    assert toy_job.states() == ["Train Waiting", *COMPLETED_ROUND, *DEPLOYED_COLD, "Train Waiting"]
 
 
 def test_stopping_leaves_no_process(toy_job):
@@ -549,7 +553,7 @@ JobRunner(load_job({yaml!r}), {root!r}, poll_seconds=0.02, on_event=say).run()
 """
 
 
-def test_a_killed_runner_leaves_no_process_and_its_round_is_played_again(toy_job):
+def test_a_killed_runner_leaves_no_process(toy_job):
     toy_job.plan({1: {"train": "hang"}})
     toy_job.add_samples(10)
     script = KILLED_RUNNER.format(
@@ -562,12 +566,6 @@ def test_a_killed_runner_leaves_no_process_and_its_round_is_played_again(toy_job
     command = Path(f"/proc/{pid}/cmdline")
     wait_until(lambda: not command.exists() or not command.read_bytes())
 
-    report = toy_job.runner(rounds=1).run()
-    assert [each["outcome"] for each in report.as_json()["rounds"]] == ["failed", "deployed"]
-    assert toy_job.seen("train")[-1]["lines"] == toy_job.dataset.read_text().splitlines()[:8]
-    failed = next(each for each in toy_job.conditions() if each["type"] == "Failed")
-    assert failed["reason"] == "Interrupted"
-
 
 def test_missing_files_are_told_before_anything_starts(toy_job):
     toy_job.deployed.unlink()
@@ -576,14 +574,35 @@ def test_missing_files_are_told_before_anything_starts(toy_job):
     assert not toy_job.output.exists()
 
 
-@pytest.mark.parametrize("name", ["status.json", "state.json", "report.json"])
-def test_a_broken_file_of_an_earlier_run_is_named_and_kept(toy_job, name):
+def test_a_damaged_journal_is_named_and_kept(toy_job):
+    path = toy_job.output / "journal.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text("{\n")
+    with pytest.raises(StorageError, match=r"journal.jsonl:1: the journal is damaged here"):
+        toy_job.runner().run()
+    assert path.read_text() == "{\n"
+
+
+@pytest.mark.parametrize("name", ["status.json", "report.json"])
+def test_files_of_somebody_else_in_the_output_directory_are_kept(toy_job, name):
     path = toy_job.output / name
     path.parent.mkdir(parents=True)
-    path.write_text("{")
-    with pytest.raises(StorageError, match=rf"{name} is not (a|this) job's"):
+    path.write_text("not ours")
+    with pytest.raises(StorageError, match=f"has {name} but no journal"):
         toy_job.runner().run()
-    assert path.read_text() == "{"
+    assert path.read_text() == "not ours"
+
+
+def test_status_and_report_are_written_anew_from_the_journal(toy_job, play):
+    play({1: {"accuracy": 0.7}})
+    paths = [toy_job.output / name for name in ("status.json", "report.json")]
+    before = [json.loads(path.read_text()) for path in paths]
+    for path in paths:
+        path.write_text("{")
+    toy_job.runner(rounds=1, resume=True).run()
+    status, report = (json.loads(path.read_text()) for path in paths)
+    assert status == before[0]
+    assert report["rounds"] == before[1]["rounds"]
 
 
 @pytest.mark.parametrize(

@@ -4,36 +4,85 @@ from dataclasses import replace
 import pytest
 
 from sedna_tinyms.errors import StorageError
+from sedna_tinyms.jobs.journal import Journal
 from sedna_tinyms.jobs.models import ReportedModel
-from sedna_tinyms.jobs.state import hold_lock, open_state
+from sedna_tinyms.jobs.records import StageRecord
+from sedna_tinyms.jobs.state import JobState, hold_lock
 
 
-def test_a_state_is_taken_up_as_it_was_saved(toy_job, tmp_path):
-    path = tmp_path / "state.json"
-    state = open_state(path, toy_job.job(), toy_job.dataset)
-    assert (state.round, state.trained, state.deployed) == (0, [], [])
+@pytest.fixture
+def journal(tmp_path):
+    return tmp_path / "journal.jsonl"
+
+
+def test_a_state_is_what_its_journal_says(toy_job, journal):
+    def everything(state):
+        return (
+            *(state.step, state.began, state.rounds, state.finished, state.run_is_over),
+            *(state.records, state.conditions, state.inference, state.trained, state.deployed),
+            *(state.intake.train_samples, state.intake.eval_samples, state.intake.reading),
+        )
+
+    def same_again():
+        assert everything(JobState(journal, job, toy_job.dataset)) == everything(state)
+
+    job = toy_job.job()
+    state = JobState(journal, job, toy_job.dataset)
+    assert state.is_new
+    state.run_begins(2, resumes=False)
+    same_again()
     toy_job.add_samples(10)
-    state.intake.look(0.0)
-    state.round = 4
-    state.trained = [ReportedModel("ckpt", "/output/train/4/model.ckpt", {"loss": 0.5})]
-    state.save()
+    state.samples_arrive(state.intake.look(0.0))
+    same_again()
+    record = state.round_begins("/models/initial.ckpt")
+    same_again()
+    state.condition_met({"stage": "Train", "type": "Waiting"})
+    record.models = [{"format": "ckpt", "url": "/output/train/1/model.ckpt", "metrics": None}]
+    state.step_done()
+    assert (state.step, len(state.trained), state.deployed) == ("evaluate", 1, [])
+    same_again()
+    state.evaluation_begins()
+    state.evaluation_begins()
+    same_again()
+    record.stages["train"] = StageRecord(1.5, 1000, 0)
+    for step in ("decide", "install"):
+        state.step_done()
+        assert state.step == step
+        same_again()
+    record.finish("deployed", "it is better")
+    state.round_ends()
+    state.inference_ends(0, StageRecord(3.0))
+    assert (state.step, state.finished, state.run_is_over) == (None, 1, False)
+    assert state.deployed == [ReportedModel("ckpt", "/output/train/1/model.ckpt", None)]
+    same_again()
+    state.run_begins(1, resumes=True)
+    assert state.run_is_over
+    state.run_begins(1, resumes=False)
+    assert not state.run_is_over
+    same_again()
 
+
+def test_the_journal_of_another_job_is_refused(toy_job, journal):
+    JobState(journal, toy_job.job(), toy_job.dataset).run_begins(None, resumes=False)
     other = replace(toy_job.job(), name="other")
-    with pytest.raises(StorageError, match="it is of the job default/toy, not default/other"):
-        open_state(path, other, toy_job.dataset)
-    later = open_state(path, toy_job.job(), toy_job.dataset)
-    assert (later.round, later.trained, later.deployed) == (4, state.trained, [])
-    assert later.intake.num_of_samples == 8
-    assert later.intake.look(0.0) == 0
+    with pytest.raises(StorageError, match="of the job default/toy, not default/other"):
+        JobState(journal, other, toy_job.dataset)
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"version": 2}', '{"version": 1, "round": 1}'])
-def test_a_file_that_is_no_state_is_left_alone(toy_job, tmp_path, content):
-    path = tmp_path / "state.json"
-    path.write_text(content)
-    with pytest.raises(StorageError, match=r"state\.json is not this job's state"):
-        open_state(path, toy_job.job(), toy_job.dataset)
-    assert path.read_text() == content
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("step_done", {"record": {}}),
+        ("round_ends", {}),
+        ("samples_arrive", {"samples": ["a 1"]}),
+        ("run_begins", {"version": 99}),
+        ("something_else", {}),
+    ],
+)
+def test_an_entry_that_makes_no_sense_is_named(toy_job, journal, kind, data):
+    Journal(journal).append(kind, **data)
+    with pytest.raises(StorageError, match=r"journal.jsonl:1: this entry is none of this job's"):
+        JobState(journal, toy_job.job(), toy_job.dataset)
 
 
 def test_the_lock_is_held_within_and_given_back(tmp_path):
