@@ -250,6 +250,9 @@ class JobRunner:
             state.records[-1].fail(current.stage, error)
             self._give_up(state)
             state.round_ends()
+        except StopRequestedError as stop:
+            state.records[-1].reason = f"interrupted: {stop}"
+            raise
         finally:
             report.save()
         self._wait_for_samples(context.status, state)

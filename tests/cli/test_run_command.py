@@ -56,11 +56,28 @@ def test_a_signal_ends_every_child_and_writes_the_status(toy_job, number, code):
         output, errors = run.communicate(timeout=20)
     assert run.returncode == code
     assert b"stopped: " in errors
-    assert json.loads(output)["rounds"][0]["outcome"] == "failed"
-    assert toy_job.states()[-2:] == ["Train Failed", "Train Waiting"]
+    assert json.loads(output)["rounds"][0]["outcome"] == "running"
+    assert toy_job.states()[-1] == "Train Running"
     for pid in [seen["pid"] for seen in toy_job.seen("inference")] + pids(errors.decode()):
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_a_run_is_resumed_with_the_rounds_that_it_was_to_play(toy_job, capsys):
+    toy_job.plan({1: {"train": "hang"}})
+    toy_job.add_samples(10)
+    words = [sys.executable, "-m", "sedna_tinyms", *command(toy_job, "--rounds", "1")]
+    log = toy_job.output / "logs" / "1-train.log"
+    with subprocess.Popen(words, stderr=subprocess.DEVNULL) as run:
+        wait_until(lambda: log.exists() and log.read_text() == "hanging\n")
+        run.kill()
+    toy_job.plan({})
+    words = command(toy_job, "--resume", "--json")
+    assert main(words) == 0
+    assert [each["outcome"] for each in json.loads(capsys.readouterr().out)["rounds"]] == [
+        "deployed"
+    ]
+    assert main(words) == 0
 
 
 def pids(text):
