@@ -85,7 +85,7 @@ class ModelVersion:
 
 def is_version(directory: Path) -> bool:
     """Tell whether a directory says that it is a model version; not whether it is a good one."""
-    return (directory / MANIFEST).is_file()
+    return all((directory / name).is_file() for name in (MANIFEST, DESCRIPTION))
 
 
 def open_version(

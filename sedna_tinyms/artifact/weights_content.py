@@ -203,18 +203,22 @@ def _onnx_array(tensor: memoryview) -> tuple[str, NDArray[Any]]:
         if kind not in ONNX_TYPES:
             raise ValueError(f"{name!r} is of the element type {kind}, which is not read here")
         return name, _array(data, ONNX_TYPES[kind], tuple(shape), name)
-    return name, _onnx_list(name, kind, lists)
+    return name, _onnx_list(kind, lists)
 
 
-def _onnx_list(name: str, kind: int, lists: list[tuple[int, int | memoryview]]) -> NDArray[Any]:
-    """Return the numbers of a tensor that lists them; integers, which are all finite, as none."""
+def _onnx_list(kind: int, lists: list[tuple[int, int | memoryview]]) -> NDArray[Any]:
+    """Return the floats that a tensor lists; of integers, which are all finite, none."""
     for number, (dtype, kinds) in ONNX_LISTS.items():
         if kind in kinds:
             data = b"".join(submessage(value) for listed, value in lists if listed == number)
             return np.frombuffer(data, dtype)
-    if kind in (10, 16) and lists:
-        raise ValueError(f"{name!r} lists 16-bit floats as integers, which is not read here")
-    return np.empty(0, np.int64)
+    if kind not in (10, 16):
+        return np.empty(0, np.int64)
+    bits: list[int] = []  # 16-bit floats are listed in TensorProto.int32_data
+    for listed, value in lists:
+        if listed == 5:
+            bits += [value] if isinstance(value, int) else _numbers(value)
+    return _flat(np.array(bits, np.uint16).tobytes(), ONNX_TYPES[kind])
 
 
 # --- both -------------------------------------------------------------------------------------
@@ -226,15 +230,18 @@ _READERS: dict[str, Callable[[memoryview], WeightsContent]] = {
 
 
 def _array(data: bytes | memoryview, dtype: str, shape: tuple[int, ...], name: str) -> NDArray[Any]:
-    bfloat16 = dtype == "bfloat16"
-    flat = np.frombuffer(data, "<u2" if bfloat16 else dtype)
-    if bfloat16:
-        flat = (flat.astype(np.uint32) << 16).view(np.float32)
+    flat = _flat(data, dtype)
     if shape == (0,) and flat.size == 1:
         shape = ()  # how MindSpore writes a single number
     if math.prod(shape) != flat.size:
         raise ValueError(f"{name!r} of shape {shape} has {flat.size} numbers")
     return flat.reshape(shape)
+
+
+def _flat(data: bytes | memoryview, dtype: str) -> NDArray[Any]:
+    if dtype == "bfloat16":
+        return (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
+    return np.frombuffer(data, dtype)
 
 
 def _number(value: int | memoryview) -> int:

@@ -61,12 +61,15 @@ def test_weights_that_are_no_numbers(tmp_path, weight):
             require_finite(found.arrays, path.name)
 
 
-def test_nan_hides_neither_in_a_list_nor_in_a_constant():
+@pytest.mark.parametrize("kind", ["FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16"])
+def test_nan_hides_neither_in_a_list_nor_in_a_constant(kind):
     onnx = pytest.importorskip("onnx")
-    listed = onnx.helper.make_tensor("c", onnx.TensorProto.FLOAT, [2], [1.0, float("nan")])
+    element = getattr(onnx.TensorProto, kind)
+    listed = onnx.helper.make_tensor("c", element, [2], [1.0, float("nan")])
     node = onnx.helper.make_node("Constant", [], ["y"], value=listed)
     graph = onnx.helper.make_graph([node], "g", [], [])
     found = read_content(onnx.helper.make_model(graph).SerializeToString(), "model.onnx")
+    assert found.arrays["c"][0] == 1.0
     with pytest.raises(ModelFileError, match="'c'"):
         require_finite(found.arrays, "model.onnx")
 
