@@ -132,7 +132,7 @@ class ModelStore:
     def publish(self, files: Mapping[str, Path], description: ModelDescription) -> ModelVersion:
         """Make a new version with the next number; parameters and errors as `write_version`."""
         with self._alone():
-            self._sweep()
+            self._remove_leftovers()
             number = self._highest_number() + 1
             # The number is used up before it is used: it will not be given again, whatever comes.
             write_json(self.directory / "counter.json", {"last": number})
@@ -335,8 +335,12 @@ class ModelStore:
         except OSError as error:
             raise StorageError(f"cannot remove {self.path(number)}: {error}") from error
 
-    def _sweep(self) -> None:
-        """Remove what somebody who was killed has begun."""
+    def sweep(self) -> None:
+        """Remove what somebody who was killed has begun; `StorageError` if that cannot be."""
+        with self._alone():
+            self._remove_leftovers()
+
+    def _remove_leftovers(self) -> None:
         for path in self.directory.iterdir():
             if not HIDDEN.fullmatch(path.name):
                 continue

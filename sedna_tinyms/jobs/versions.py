@@ -72,6 +72,7 @@ class JobVersions:
         """
         served = self._paths.local(self._job.deploy_model.url)
         try:
+            self.store.sweep()
             pointer = self._pointer()
             if pointer is not None and self.store.holds(pointer.version, _sha256(served)):
                 return
@@ -146,34 +147,45 @@ class JobVersions:
 
     @contextmanager
     def deploying(self, version: ModelVersion | None) -> Iterator[None]:
-        """Put a version into service in this block; the pointer follows, then old ones go."""
-        if version is None:
-            yield
-            return
-        with self.store.deploying(version.description.version, downgrade=True):
-            yield
-        try:
-            self.store.retain(MOST_VERSIONS, MOST_BYTES)
-        except SednaTinyMSError as error:
-            self._note(f"old model versions could not be removed: {error}")
-
-    def base(self, chosen: ReportedModel) -> ReportedModel:
-        """Return what a round starts from: what was chosen, or what somebody went back to.
+        """Put a version into service in this block; the pointer follows, then old ones go.
 
         Raises
         ------
         ModelFileError
-            If somebody went back to a version that is not whole any more.
+            If the version is refused; the block is not run then. What fails after it is noted:
+            the model is in service, and the next run sets the pointer right.
         """
+        if version is None:
+            yield
+            return
+        in_service = False
+        try:
+            with self.store.deploying(version.description.version):
+                yield
+                in_service = True
+            self.store.retain(MOST_VERSIONS, MOST_BYTES)
+        except SednaTinyMSError as error:
+            if not in_service:
+                raise
+            self._note(f"the model versions are not up to date: {error}")
+
+    def base(self, chosen: ReportedModel) -> ReportedModel:
+        """Return what a round starts from: what was chosen, or what somebody went back to."""
         pointer = self._pointer()
         digest = _sha256(self._paths.local(chosen.url))
         if pointer is None or self.store.holds(pointer.version, digest):
             return chosen
-        version = self.store.open_deployed()
         like = self._job.initial_model
-        if "round" not in version.description.origin:
-            return ReportedModel.of_resource(like)  # what was in service before the first round
-        return ReportedModel(like.format, self._paths.host(version.weights(f".{like.format}")))
+        try:
+            version = self.store.open_deployed()
+            if "round" not in version.description.origin:
+                return ReportedModel.of_resource(like)  # it was in service before the first round
+            return ReportedModel(like.format, self._paths.host(version.weights(f".{like.format}")))
+        except ModelFileError as error:
+            self._note(
+                f"the round starts from {chosen.url}, not from the deployed version: {error}"
+            )
+            return chosen
 
     def replacement(self, version: ModelVersion) -> ModelReplacement:
         """Return what puts a version into service."""
