@@ -15,10 +15,11 @@ from sedna_tinyms.tinyms.model.mobilenetv2_onnx import BACKBONE_CELLS
 
 __all__ = ["Head", "domain_shares", "solve_head"]
 
-PENALTY = 0.05
-"""Weight decay of the classifier, in units of the features' mean square times their number / 1000.
+PENALTY = 1.5e-4
+"""Weight decay of the classifier, for features brought to a total variance of 1.
 
-Between 0.03 and 0.1 the accuracy hardly changes; at 0.001 it is two points lower.
+On PACS, half or twice of it changed the accuracy by less than a point; with a thirtieth it was two
+points lower.
 """
 
 
@@ -40,15 +41,20 @@ class Head(Strategy):
 def solve_head(lesson: Lesson, features: NDArray[Any]) -> list[float]:
     """Give the lesson's network the best classifier for features (N, D); return the losses."""
     inputs = features.astype(np.float32)
-    scale = float(np.square(inputs).sum(axis=1).mean())
+    centre = inputs.mean(axis=0)
+    inputs -= centre
+    scale = np.sqrt(np.square(inputs).sum(axis=1).mean()) or np.float32(1)
+    inputs /= scale
+    weight, bias = head_of(lesson.network)
     weight, bias, losses = softmax_regression(
         inputs,
         lesson.labels,
-        head_of(lesson.network),
+        (weight * scale, bias + weight @ centre),
         shares=domain_shares(lesson.domains),
-        penalty=PENALTY * scale / 1000,
+        penalty=PENALTY,
     )
-    set_head(lesson.network, weight, bias)
+    weight /= scale
+    set_head(lesson.network, weight, bias - weight @ centre)
     return losses
 
 

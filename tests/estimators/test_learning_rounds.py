@@ -1,0 +1,190 @@
+"""Round after round: new classes, poor data, what is stored, and the strategies without storage."""
+
+import numpy as np
+import pytest
+from drawn_pictures import COLOURS, picture, samples
+
+from estimators import MindSporeMobileNetV2, TinyMSMobileNetV2
+from sedna_tinyms.errors import (
+    ConfigurationError,
+    DatasetError,
+    ForeignModelError,
+    ModelFileError,
+)
+from sedna_tinyms.tinyms.model import read_weights
+
+SIZE = 32
+SMALL = {"input_size": SIZE, "width": 0.1, "batch_size": 8, "epochs": 4}
+HEAD = ("head.head.1.weight", "head.head.1.bias")
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """A model that was taught red and green, on random features."""
+    path = tmp_path_factory.mktemp("start") / "start.ckpt"
+    estimator = TinyMSMobileNetV2(**SMALL, strategy="head")
+    estimator.train(samples(16, colours=["red", "green"]), domain="first")
+    estimator.save(path)
+    return path
+
+
+def resumed(path, kind=MindSporeMobileNetV2, **settings):
+    estimator = kind(batch_size=8, epochs=4, **settings)
+    estimator.load_weights(path)
+    return estimator
+
+
+def head(estimator):
+    named = {p.name: p.asnumpy().copy() for p in estimator.network.get_parameters()}
+    return [named[name] for name in HEAD]
+
+
+# --- new classes ------------------------------------------------------------------------------
+
+
+def test_a_new_class_gets_an_output_of_its_own(start, tmp_path):
+    estimator = resumed(start, strategy="head")
+    assert estimator.card.class_names == ("green", "red")
+    metrics = estimator.train(samples(8, seed=2, colours=["blue"]), domain="second")
+    assert metrics["replayed"] == [16.0]
+    assert estimator.card.class_names == ("green", "red", "blue")
+    found = estimator.evaluate(samples(30, seed=9))
+    assert found["accuracy"][0] >= 0.9
+    estimator.save(tmp_path / "grown.ckpt")
+    assert resumed(tmp_path / "grown.ckpt", strategy="head").card == estimator.card
+    assert read_weights(tmp_path / "grown.ckpt").arrays[HEAD[0]].shape[0] == 3
+
+
+def test_old_rows_are_the_same_bit_by_bit_when_the_head_grows(start):
+    estimator = resumed(start, strategy="head")
+    before = head(estimator)
+    estimator._grow(("green", "red", "blue", "white"))
+    for old, new in zip(before, head(estimator), strict=True):
+        assert new.shape[0] == 4
+        np.testing.assert_array_equal(new[:2], old)
+
+
+def test_class_names_that_are_set_forbid_others(start):
+    estimator = resumed(start, class_names=["green", "red"], strategy="head")
+    with pytest.raises(DatasetError, match="unknown label 'blue'"):
+        estimator.train(samples(4, colours=["blue"]))
+    wider = resumed(start, class_names=["green", "red", "blue"], strategy="head")
+    wider.train(samples(4, colours=["blue"]))
+    assert wider.card.class_names == ("green", "red", "blue")
+
+
+def test_a_class_that_a_model_does_not_know_yet_is_its_mistake(start):
+    old = resumed(start, class_names=["green", "red", "blue"], strategy="head")
+    metrics = old.evaluate(samples(6, seed=4, colours=["blue", "red"]))
+    assert len(metrics["recall"]) == 3
+    assert metrics["correct"][::2] == [0, 0, 0]
+    only_unknown = resumed(start, strategy="head").evaluate(samples(4, colours=["blue"]))
+    assert only_unknown["accuracy"] == [0]
+    assert only_unknown["correct"] == [0] * 4
+
+
+# --- poor data --------------------------------------------------------------------------------
+
+
+def test_a_round_with_one_class_leaves_the_others(start):
+    estimator = resumed(start, strategy="head")
+    estimator.train(samples(12, seed=3, colours=["red"]))
+    assert min(estimator.evaluate(samples(20, seed=9, colours=["red", "green"]))["recall"]) >= 0.9
+
+
+def test_the_very_first_round_with_one_sample_and_none(tmp_path):
+    estimator = TinyMSMobileNetV2(["green", "red"], **SMALL, strategy="head")
+    with pytest.raises(DatasetError, match="no samples"):
+        estimator.train([])
+    metrics = estimator.train(samples(1, colours=["red"]))
+    assert np.isfinite(metrics["loss"]).all()
+    assert estimator.predict(samples(1, colours=["red"])[0][0]).class_name == "red"
+
+
+def test_wrong_labels_do_not_take_over(start):
+    estimator = resumed(start, strategy="head")
+    data = samples(40, seed=5, colours=["red", "green"])
+    swap = {"red": "green", "green": "red"}
+    wrong = [(p, swap[c] if n % 10 < 3 else c) for n, (p, c) in enumerate(data)]
+    estimator.train(wrong)
+    found = estimator.evaluate(samples(30, seed=9, colours=["red", "green"]))
+    assert found["accuracy"][0] >= 0.8
+    assert sum(found["correct"]) == pytest.approx(30 * found["accuracy"][0])
+
+
+# --- what is stored ---------------------------------------------------------------------------
+
+
+def test_only_activations_are_stored_unless_pixels_are_asked_for(start):
+    latent = resumed(start, strategy="head")
+    assert latent.memory.item_shape == (1280, 1, 1)
+    pixels = TinyMSMobileNetV2(["green", "red"], **SMALL, strategy="head", replay="pixels")
+    pixels.train(samples(6, colours=["red", "green"]))
+    assert pixels.memory.item_shape == (3, SIZE, SIZE)
+    assert pixels.train(samples(2, seed=2, colours=["red"]))["replayed"] == [6.0]
+
+
+def test_activations_of_another_cut_are_refused_by_name(start):
+    estimator = resumed(start, strategy="latent")
+    with pytest.raises(ForeignModelError, match=r"start\.memory\.npz holds cut_19-.*latent"):
+        estimator.train(samples(4, colours=["red"]))
+    with pytest.raises(ForeignModelError, match="would have to hold pixels"):
+        resumed(start, strategy="head", replay="pixels").train(samples(4, colours=["red"]))
+
+
+def test_the_full_strategy_cannot_learn_from_activations():
+    with pytest.raises(ConfigurationError, match="the strategy full trains every layer"):
+        TinyMSMobileNetV2(strategy="full", replay="activations")
+
+
+def test_a_picture_seen_before_is_not_computed_again(start):
+    data = samples(6, seed=77, colours=["red", "green"])
+    first, second = (resumed(start, strategy="head").train(data) for _ in range(2))
+    assert first["computed"] == [6.0]
+    assert second["computed"] == [0.0]
+    assert second["seconds"][0] >= second["seconds_forward"][0] + second["seconds_training"][0]
+
+
+# --- the strategies that train blocks ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("strategy", ["latent", "lwf", "ewc"])
+def test_blocks_are_trained_round_after_round(strategy, tmp_path):
+    def learned(seed):
+        path = tmp_path / f"{seed}.ckpt"
+        for number, colours in enumerate((["red", "green"], ["blue", "red"]), 1):
+            estimator = MindSporeMobileNetV2(
+                **SMALL if number == 1 else {"batch_size": 8, "epochs": 4},
+                strategy=strategy,
+                seed=3,
+            )
+            if number > 1:
+                estimator.load_weights(path)
+            metrics = estimator.train(samples(12, seed=number, colours=colours))
+            estimator.save(path)
+        return estimator, metrics
+
+    estimator, metrics = learned(1)
+    assert estimator.card.class_names == ("green", "red", "blue")
+    assert np.isfinite(metrics["loss"]).all()
+    stored = (tmp_path / "1.memory.npz").exists()
+    assert stored == (strategy == "latent")
+    assert (tmp_path / "1.ewc.npz").exists() == (strategy == "ewc")
+    assert metrics["replayed"] == [12.0 if strategy == "latent" else 0.0]
+    same, _ = learned(2)
+    for one, other in zip(head(estimator), head(same), strict=True):
+        np.testing.assert_array_equal(one, other)
+    if strategy == "ewc":
+        (tmp_path / "1.ewc.npz").write_bytes(b"broken")
+        with pytest.raises(ModelFileError, match=r"1\.ewc\.npz"):
+            resumed(tmp_path / "1.ckpt", strategy="ewc")
+
+
+def test_answers_carry_what_filters_need_and_agree_with_mindspore(start):
+    fast, plain = resumed(start), resumed(start, engine="mindspore")
+    rng = np.random.default_rng(1)
+    pictures = [picture(colour, rng) for colour in COLOURS]
+    for one, other in zip(fast.predict(pictures), plain.predict(pictures), strict=True):
+        assert one == pytest.approx(other, abs=1e-4)
+        assert one.embedding.shape == (1280,)
+        np.testing.assert_allclose(one.logits, other.logits, atol=1e-3)
