@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from sedna_tinyms.artifact.files import copy_file
 from sedna_tinyms.artifact.remote import file_system, is_remote
+from sedna_tinyms.artifact.signing import PUBLIC_KEY, key_file
+from sedna_tinyms.artifact.version import is_version, open_version
 from sedna_tinyms.errors import MissingExtraError, ModelFileError, StorageError
 
 __all__ = ["exists", "find_model", "local_path", "named_model", "publish"]
@@ -90,11 +92,19 @@ def _memory_of(model: str) -> str:
 def find_model(path: Path, name: str, suffixes: Sequence[str]) -> Path:
     """Return the model file that `path` means, which in a directory ends in one of `suffixes`.
 
+    A model version (see `sedna_tinyms.artifact.version`), or a file in one, is checked first; and
+    for its signature, if ``SEDNA_TINYMS_PUBLIC_KEY`` names a key.
+
     Raises
     ------
     ModelFileError
-        If it does not exist, or is a directory with no model or several.
+        If it does not exist, is a directory with no model or several, or is a model version that
+        is not whole.
     """
+    directory = path.parent if path.is_file() else path
+    if is_version(directory):
+        version = open_version(directory, public_key=key_file(PUBLIC_KEY))
+        return path if path.is_file() else version.weights(suffixes[0])
     if path.is_file():
         return path
     if not path.is_dir():

@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sedna_tinyms.artifact.files import read_json, write_json, write_text
+from sedna_tinyms.artifact.version import ModelVersion
 from sedna_tinyms.errors import JobSpecError, ModelFileError
 from sedna_tinyms.jobs.canary import play_canary
 from sedna_tinyms.jobs.conditions import JobStatus
@@ -29,6 +30,7 @@ from sedna_tinyms.jobs.models import ReportedModel, choose_model, read_models
 from sedna_tinyms.jobs.paths import HostPaths
 from sedna_tinyms.jobs.records import StageRecord
 from sedna_tinyms.jobs.state import STEPS, JobState
+from sedna_tinyms.jobs.versions import JobVersions
 from sedna_tinyms.jobs.workers.endpoint import Report
 from sedna_tinyms.jobs.workers.environment import eval_variables, train_variables
 from sedna_tinyms.jobs.workers.inference import InferenceService
@@ -52,6 +54,7 @@ class RoundContext:
     status: JobStatus
     state: JobState
     inference: InferenceService
+    versions: JobVersions
     emit: Callable[[Event], object]
     worker_limit_seconds: float
     deploy_limit_seconds: float
@@ -186,6 +189,7 @@ class Round:
             message = f"not deployed: {decision.reason}"
             context.status.move("Deploy", "Completed", message=message)
             record.finish("refused", decision.reason)
+            self._make_version(needed=False)
             context.state.round_ends()
 
     def _try_out(self, trained: Sequence[ReportedModel], decision: Decision) -> Decision:
@@ -206,6 +210,7 @@ class Round:
 
     def _install(self) -> None:
         context, job, record = self._context, self._context.job, self._record
+        version = self._make_version(needed=True)
         new = choose_model(self._trained, job.deploy_model)
         served = ReportedModel.of_resource(job.deploy_model)
         context.status.move("Deploy", "Ready", input={"models": [new.as_json(), served.as_json()]})
@@ -216,10 +221,11 @@ class Round:
         hot = job.spec.deploy_model.hot_update_enabled
         started = time.monotonic()
         try:
-            if hot:
-                self._deploy_hot(self._file_of(new), replacement)
-            else:
-                self._deploy_cold(replacement)
+            with context.versions.deploying(version):
+                if hot:
+                    self._deploy_hot(self._file_of(new), replacement)
+                else:
+                    self._deploy_cold(replacement)
         finally:
             record.stages["deploy"] = StageRecord(time.monotonic() - started)
         output = {"models": [new.as_json()]}
@@ -229,6 +235,18 @@ class Round:
         context.state.round_ends()
         replacement.done()
         context.emit(Deployed(record.round, "hot" if hot else "cold", new.url))
+
+    def _make_version(self, *, needed: bool) -> ModelVersion | None:
+        record = self._record
+        return self._context.versions.publish(
+            record.round,
+            self._trained,
+            self._base,
+            metrics=record.new or {},
+            needed=needed,
+            samples=record.train_samples,
+            decision=record.reason,
+        )
 
     def _deploy_cold(self, replacement: ModelReplacement) -> None:
         """Replace the files and start the inference worker anew."""

@@ -39,6 +39,7 @@ from sedna_tinyms.jobs.report import JobReport
 from sedna_tinyms.jobs.rounds import BASE_RULES, Round, RoundContext, base_model
 from sedna_tinyms.jobs.state import JobState, hold_lock
 from sedna_tinyms.jobs.triggers import Verdict, check_trigger
+from sedna_tinyms.jobs.versions import JobVersions
 from sedna_tinyms.jobs.workers.inference import InferenceService
 from sedna_tinyms.jobs.workers.supervisor import Inbox, StopRequestedError, Supervisor
 
@@ -126,6 +127,9 @@ class JobRunner:
         )
         self._emit = on_event
         self._inbox: Inbox = SimpleQueue()
+        self._versions = JobVersions(
+            job, self._paths, self._layout, lambda text: self._emit(Noted(text))
+        )
         self._dataset_problem = ""
 
     def stop(self, reason: str = "asked to stop") -> None:
@@ -201,6 +205,7 @@ class JobRunner:
             layout=self._layout,
             supervisor=supervisor,
             inference=inference,
+            versions=self._versions,
             status=status,
             state=state,
             emit=self._emit,
@@ -213,6 +218,7 @@ class JobRunner:
         models = (self._job.deploy_model, self._job.eval_model)
         installing = state.step == "install"
         settle({self._paths.local(model.url) for model in models}, undo=installing)
+        self._versions.take_up()
         state.run_begins(self._rounds, resumes=self._resume)
         if state.step is None:
             self._wait_for_samples(status, state)
@@ -239,6 +245,8 @@ class JobRunner:
         state = context.state
         try:
             base = base_model(state, self._job, self._base)
+            if self._base == "last-deployed":
+                base = self._versions.base(base)
             if state.step is None:
                 state.round_begins(base.url)
             record = state.records[-1]

@@ -27,8 +27,6 @@ from sedna_tinyms.jobs.status import runner_of
 
 __all__ = ["JobVersions", "RolledBack", "roll_back"]
 
-MOST_VERSIONS = 10
-MOST_BYTES = 4 << 30
 MEMORY = ".memory.npz"
 
 
@@ -163,7 +161,7 @@ class JobVersions:
             with self.store.deploying(version.description.version):
                 yield
                 in_service = True
-            self.store.retain(MOST_VERSIONS, MOST_BYTES)
+            self.store.retain(int(self._job.gates.keep_versions), int(self._job.gates.keep_bytes))
         except SednaTinyMSError as error:
             if not in_service:
                 raise

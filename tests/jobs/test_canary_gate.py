@@ -98,11 +98,19 @@ def test_another_estimators_model_is_deployed_as_ever_with_a_note(toy_job, tmp_p
     assert "does not describe itself" in toy_job.heard(CanaryEnded)[0].reason
 
 
-def test_without_the_canary_everything_is_deployed(toy_job, tmp_path, play):
-    model = write_classifier(tmp_path / "broken.onnx", weight=float("nan"))
+def test_without_the_canary_no_model_is_tried(toy_job, tmp_path, play):
+    model = write_classifier(tmp_path / "large.onnx", features=1000)
     record = play(model, annotations={"canary-timeout-seconds": "0"})
     assert (record.outcome, record.canary) == ("deployed", None)
     assert toy_job.heard(CanaryEnded) == []
+
+
+def test_weights_of_nan_are_not_deployed_without_the_canary_either(toy_job, tmp_path, play):
+    model = write_classifier(tmp_path / "broken.onnx", weight=float("nan"))
+    record = play(model, annotations={"canary-timeout-seconds": "0"})
+    assert (record.outcome, record.failure["reason"]) == ("failed", "ModelFileError")
+    assert "holds NaN or infinity" in record.reason
+    assert toy_job.deployed.read_text() == "0.2"
 
 
 def test_a_runner_that_is_stopped_meanwhile_deploys_nothing_and_leaves_no_process(

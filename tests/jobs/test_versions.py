@@ -136,6 +136,15 @@ def test_a_network_of_the_users_own_is_noted_once(toy_job, versions, notes):
     assert versions.store.numbers() == [1, 2]
 
 
+def test_the_oldest_versions_go(toy_job, notes):
+    versions = versions_of(toy_job, notes, annotations={"keep-versions": "3"})
+    versions.take_up()
+    for number in range(1, 6):
+        play(toy_job, versions, number)
+    assert versions.store.numbers() == [4, 5, 6]
+    assert notes == []
+
+
 def test_a_directory_becomes_no_version(toy_job, versions, notes):
     (toy_job.output / "train" / "1" / "model.ckpt").mkdir(parents=True)
     models = [ReportedModel("ckpt", "/output/train/1/model.ckpt")]

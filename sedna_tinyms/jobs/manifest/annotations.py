@@ -41,6 +41,12 @@ ANNOTATIONS = {
         lambda number: number >= 0,
         'of at least 0 (no canary), such as "120"',
     ),
+    f"{PREFIX}keep-versions": _Annotation(
+        "keep_versions", lambda number: number >= 1, 'of at least 1, such as "10"'
+    ),
+    f"{PREFIX}keep-bytes": _Annotation(
+        "keep_bytes", lambda number: number >= 0, 'of bytes, such as "4e9"'
+    ),
 }
 
 

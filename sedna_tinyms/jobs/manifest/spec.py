@@ -139,7 +139,7 @@ class IncrementalLearningSpec:
 
 @dataclass(frozen=True)
 class Gates:
-    """What a new model must pass besides the deploy trigger: the job's annotations.
+    """What a new model must pass besides the deploy trigger, and how many are kept: annotations.
 
     Attributes
     ----------
@@ -150,11 +150,15 @@ class Gates:
         0 switches the canary off.
     canary_max_latency_ms : float or None
         How long it may take for one picture.
+    keep_versions, keep_bytes : float
+        How many model versions are kept, and how much they may take together.
     """
 
     deploy_confidence: float = 0.95
     canary_timeout_seconds: float = 120.0
     canary_max_latency_ms: float | None = None
+    keep_versions: float = 10
+    keep_bytes: float = 4e9
 
 
 @dataclass(frozen=True)

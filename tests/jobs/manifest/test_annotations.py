@@ -36,6 +36,8 @@ def test_the_gates_are_what_the_annotations_say(tmp_path):
         ('canary-max-latency-ms: "0"', "of more than 0"),
         ('canary-timeout-seconds: "inf"', "is 'inf'"),
         ('deploy-confidance: "0.9"', "did you mean 'deploy-confidence'?"),
+        ('keep-versions: "0"', "must be a number of at least 1"),
+        ('keep-bytes: "4 GB"', "is '4 GB'"),
         ('colour: "red"', "known are deploy-confidence, canary-"),
     ],
 )
