@@ -19,6 +19,7 @@ MODULES = {
         "sedna_tinyms.jobs.events",
         "sedna_tinyms.jobs.explanation",
         "sedna_tinyms.jobs.rehearsal",
+        "sedna_tinyms.jobs.versions",
     ],
     "Diagnosis": ["sedna_tinyms.diagnosis"],
     "Estimators": ["estimators", "estimators.canary"],
@@ -62,7 +63,11 @@ MODULES = {
         ),
     ],
     "Files": [
-        f"sedna_tinyms.artifact.{name}" for name in ("files", "fetch", "unpack", "remote", "lock")
+        f"sedna_tinyms.artifact.{name}"
+        for name in (
+            *("store", "version", "description", "manifest", "signing", "comparison"),
+            *("weights_content", "files", "fetch", "unpack", "remote", "lock"),
+        )
     ],
     "Pictures": ["sedna_tinyms.pictures"],
     "Ground": ["sedna_tinyms.onednn", "sedna_tinyms.errors"],

@@ -27,6 +27,7 @@ class JobLayout:
         <outputDir>/journal.jsonl   what happened, entry by entry: what a later run goes on from
         <outputDir>/status.json     the job with its status, as kubectl would show it
         <outputDir>/report.json     what each round cost and brought
+        <outputDir>/models/         the model versions, see `sedna_tinyms.artifact.store`
         <outputDir>/run.lock        held while a runner runs
         <outputDir>/eval/<round>/results.json   what the eval worker reported, sample by sample
         <outputDir>/eval/<round>/canary.json    what came of trying the new model out
@@ -38,6 +39,7 @@ class JobLayout:
         self.status = self.output / "status.json"
         self.report = self.output / "report.json"
         self.journal = self.output / "journal.jsonl"
+        self.models = self.output / "models"
         self.lock = self.output / "run.lock"
         below = f"{job.namespace}/incrementallearningjob/{job.name}".lower()
         self.hot_update = paths.local(HOT_UPDATE_DIRECTORY / below)

@@ -56,7 +56,7 @@ class JobVersions:
         self._note = note
         self._noted: set[str] = set()
         self.store = ModelStore(
-            layout.output / "models",
+            layout.models,
             signing_key=key_file(SIGNING_KEY),
             public_key=key_file(PUBLIC_KEY),
         )
