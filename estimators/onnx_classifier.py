@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from estimators.model_card import ModelCard
 from estimators.prediction import Prediction
 from estimators.samples import as_pictures, read_samples
+from sedna_tinyms.artifact.weights_content import read_content, require_finite
 from sedna_tinyms.engine import Engine, open_engine
 from sedna_tinyms.errors import ForeignModelError, ModelFileError
 from sedna_tinyms.learning.metrics import classification_metrics
@@ -23,6 +25,7 @@ from sedna_tinyms.pictures import Picture, load_pixels, pixel_batches
 __all__ = ["OnnxClassifier"]
 
 BATCH_SIZE = 32
+DIGITS_OF_A_VERSION = 12
 
 
 class OnnxClassifier:
@@ -60,6 +63,14 @@ class OnnxClassifier:
         """What the model in use is for; None before one was loaded."""
         return None if self._model is None else self._model.card
 
+    @property
+    def version(self) -> str | None:
+        """The first 12 digits of the SHA-256 of the model file in use; None before one was loaded.
+
+        Each prediction has that of the model that gave it, whichever is in use by then.
+        """
+        return None if self._model is None else self._model.version
+
     def load(self, model_url: str | os.PathLike[str]) -> None:
         """Open a model, let it compute once, and use it from then on.
 
@@ -87,7 +98,7 @@ class OnnxClassifier:
         Returns
         -------
         Prediction or list of Prediction
-            A list of flat probabilities with `class_name` and `score`.
+            A list of flat probabilities with `class_name`, `score` and `version`.
 
         Raises
         ------
@@ -104,7 +115,7 @@ class OnnxClassifier:
         logits = outputs["logits"]
         embeddings = outputs.get("features", [None] * len(logits))
         predictions = [
-            Prediction(row, model.card.class_names, embedding)
+            Prediction(row, model.card.class_names, embedding, model.version)
             for row, embedding in zip(logits, embeddings, strict=True)
         ]
         return predictions if several else predictions[0]
@@ -144,6 +155,7 @@ class _Model:
 
     engine: Engine
     card: ModelCard
+    version: str
 
     @classmethod
     def open(cls, path: Path, engine: str, threads: int | None, wanted: dict[str, Any]) -> _Model:
@@ -164,7 +176,11 @@ class _Model:
                 f"{dict(opened.output_shapes)}: copy or export it again"
             )
         opened.run(np.zeros((1, *opened.input_shape), opened.input_dtype))  # the first is slow
-        return cls(opened, card)
+        content = path.read_bytes()
+        # Engines compute with NaN as with any number, and a Relu hides it from the outputs.
+        name = path.name if path.suffix == ".onnx" else f"{path.name} as .onnx"
+        require_finite(read_content(content, name).arrays, f"the model file {path}")
+        return cls(opened, card, hashlib.sha256(content).hexdigest()[:DIGITS_OF_A_VERSION])
 
     def outputs(self, pictures: Sequence[Picture]) -> dict[str, NDArray[np.float32]]:
         """Return each output for all pictures; the next are decoded while some are computed."""

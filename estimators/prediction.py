@@ -25,6 +25,8 @@ class Prediction(list[float]):
         Names in the same order.
     embedding : array of float, optional
         The features that the logits were computed from.
+    version : str, optional
+        Which model gave it: see `OnnxClassifier.version`.
 
     Attributes
     ----------
@@ -34,10 +36,16 @@ class Prediction(list[float]):
         As given.
     embedding : ndarray of float32 or None
         As given.
+    version : str or None
+        As given.
     """
 
     def __init__(
-        self, logits: ArrayLike, class_names: Sequence[str], embedding: ArrayLike | None = None
+        self,
+        logits: ArrayLike,
+        class_names: Sequence[str],
+        embedding: ArrayLike | None = None,
+        version: str | None = None,
     ) -> None:
         row = np.asarray(logits, np.float64)
         exponentials = np.exp(row - row.max())
@@ -48,6 +56,7 @@ class Prediction(list[float]):
         self.embedding: NDArray[np.float32] | None = (
             None if embedding is None else np.asarray(embedding, np.float32)
         )
+        self.version = version
 
     @property
     def probabilities(self) -> list[float]:

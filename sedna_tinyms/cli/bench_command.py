@@ -20,6 +20,7 @@ SCRIPTS = {
     "mining": ("mining.py", "accuracy gained by label, by the way hard examples are chosen"),
     "core": ("core.py", "the TinyMS core against MindSpore as it comes, and PyTorch"),
     "onednn": ("onednn_step.py", "a training step with and without oneDNN's AVX-512"),
+    "swaps": ("swaps.py", "models swapped while clients predict: answers lost, mixed; what grows"),
     "serving": ("serving_load.py", "requests a second of the server"),
 }
 SOURCE = Path(sedna_tinyms.__file__).parents[1] / "benchmarks"

@@ -33,8 +33,16 @@ def test_a_model_that_is_too_slow_or_too_large_fails(tmp_path, pictures):
     assert "of memory, and may take 0 MB" in canary.reason
 
 
-def test_answers_that_are_no_numbers_fail(tmp_path, pictures):
+def test_weights_that_are_no_numbers_fail(tmp_path, pictures):
     canary = try_model(write_classifier(tmp_path / "m.onnx", weight=float("nan")), pictures)
+    assert canary.outcome == "failed"
+    assert "holds NaN or infinity in the parameter 'weights'" in canary.reason
+
+
+def test_answers_that_are_no_numbers_fail(tmp_path, pictures, monkeypatch):
+    endless = Prediction([0.0, float("nan")], "ab")
+    monkeypatch.setattr("estimators.OnnxClassifier.predict", lambda *_: endless)
+    canary = try_model(write_classifier(tmp_path / "m.onnx"), pictures)
     assert canary.outcome == "failed"
     assert "0.png are not finite" in canary.reason
 

@@ -1,0 +1,24 @@
+"""Models are swapped under load, twenty times: no request is lost, and no answer is another's."""
+
+import argparse
+
+import pytest
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnx")
+
+
+def test_no_answer_is_lost_or_mixed_and_bad_models_change_nothing(tmp_path, monkeypatch):
+    from harness import Run
+    from swaps import MODELS, swap
+
+    monkeypatch.setenv("MODEL_HOT_UPDATE_CONFIG", "")  # given back afterwards
+    options = argparse.Namespace(swaps=20, clients=8, bad_every=2)
+    seen = swap(options, Run(0, 0, tmp_path, tmp_path, 0.0))
+    assert seen["first_faults"] == []
+    assert seen["wrongly_taken_or_refused"] == []
+    assert (seen["swaps"], seen["refused"]) == (20, 10)
+    assert set(seen["refused_by_kind"]) == {"ModelFileError", "ForeignModelError"}
+    assert 2 <= seen["versions_that_answered"] <= MODELS
+    assert seen["threads_grown"] <= 0
+    assert seen["handles_grown"] <= 2  # a poll may be reading just then

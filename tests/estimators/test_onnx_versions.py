@@ -1,0 +1,28 @@
+import hashlib
+
+import numpy as np
+import pytest
+from small_onnx import write_classifier
+
+from estimators import OnnxClassifier
+from sedna_tinyms.errors import ModelFileError
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    path = write_classifier(tmp_path / "model.onnx", weight=float("nan"))
+    with pytest.raises(ModelFileError, match="NaN or infinity in the parameter 'weights'"):
+        OnnxClassifier(engine="onnxruntime").load(path)
+
+
+def test_a_prediction_says_which_model_gave_it(tmp_path):
+    classifier = OnnxClassifier(engine="onnxruntime")
+    assert classifier.version is None
+    picture = np.zeros((8, 8, 3), np.uint8)
+    seen = []
+    for weight in (0.01, 0.02):
+        path = write_classifier(tmp_path / "model.onnx", weight=weight)
+        classifier.load(path)
+        seen.append(classifier.predict(picture).version)
+        assert seen[-1] == classifier.version
+        assert hashlib.sha256(path.read_bytes()).hexdigest().startswith(seen[-1])
+    assert len(set(seen)) == 2
