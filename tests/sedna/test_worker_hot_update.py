@@ -263,3 +263,59 @@ def test_no_prediction_mixes_two_models(place):
     predicting.join(20)
     assert len(reports) == 20
     assert all(first == second for first, second in seen)
+
+
+@pytest.mark.parametrize("path", ["/", ".", "", "a\0b", "\ud800.onnx", "/dev/zero", "file:///"])
+def test_a_model_path_that_names_no_file_is_not_copied(place, untouched, path):
+    thread, reports = watcher(untouched)
+    entry = {"model_path": path, "model_update_time": "1"}
+    (place / "model_config.json").write_text(json.dumps({"model_config": entry}))
+    assert not thread.poll()
+    assert reports == []
+    assert not any((place / "temporary").iterdir())
+
+
+def test_a_config_nested_without_end_harms_nothing(place):
+    thread, _ = watcher()
+    (place / "model_config.json").write_text('{"model_config": ' + "[" * 100_000)
+    assert not thread.poll()
+
+
+def test_models_are_counted_and_refused_ones_by_kind_and_once(place):
+    thread, _ = watcher()
+    deploy(place, 0.2, "1")
+    thread.poll()
+    deploy(place, "half a mod", "2")
+    for _ in range(3):
+        thread.poll()
+    assert thread.loaded == 1
+    assert sum(thread.refused.values()) == 1
+    assert thread.reason
+    deploy(place, 0.9, "3")
+    thread.poll()
+    assert (thread.loaded, thread.reason) == (2, "")
+
+
+def test_a_thousand_errors_of_the_disk_do_not_stop_the_thread(place, monkeypatch):
+    broken, seen = 1000, 0
+    real = os.stat
+
+    def stat(path, *arguments, **keywords):
+        nonlocal seen
+        if str(path).endswith("model.ckpt"):
+            seen += 1
+            if seen <= broken:
+                raise OSError(5, "Input/output error")
+        return real(path, *arguments, **keywords)
+
+    loaded = threading.Event()
+    thread = ModelLoadingThread(BackendBase(OneNumber), lambda **_: loaded.set(), period=0.0)
+    monkeypatch.setattr(os, "stat", stat)
+    deploy(place, 0.9, "1")
+    thread.start()
+    assert loaded.wait(60)
+    thread.stop()
+    thread.join(20)
+    assert seen > broken
+    assert thread.backend.estimator.value == 0.9
+    assert (thread.loaded, thread.refused) == (1, {})

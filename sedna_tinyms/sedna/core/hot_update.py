@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,6 +49,15 @@ class ModelLoadingThread(threading.Thread):
         The version in service; the first one that the file names differs and is loaded.
     period : float, optional
         Seconds between two polls; ``MODEL_POLL_PERIOD_SECONDS`` by default.
+
+    Attributes
+    ----------
+    loaded : int
+        How many models were put into service.
+    refused : Counter of str
+        How many were not, by the kind of error: ``{"ForeignModelError": 1}``.
+    reason : str
+        Why the last one was refused; empty while the last one is in service.
     """
 
     def __init__(
@@ -63,6 +74,9 @@ class ModelLoadingThread(threading.Thread):
         self.version = version
         self.period = _poll_period() if period is None else period
         self.config_path = Context.get_parameters("MODEL_HOT_UPDATE_CONFIG")
+        self.loaded = 0
+        self.refused: Counter[str] = Counter()
+        self.reason = ""
         self._stopped = threading.Event()
         self._failed_version: str | None = None
 
@@ -94,12 +108,15 @@ class ModelLoadingThread(threading.Thread):
                 return False
             if self._read_config() != deployed:
                 return False  # The next model arrived meanwhile: the copy may hold parts of it.
-            loaded = self._load(model, deployed)
+            failure = self._load(model, deployed)
+        loaded = failure is None
+        again = deployed.version == self._failed_version
+        self._failed_version = None if loaded else deployed.version
         if loaded:
             self.version = deployed.version
-        if loaded or deployed.version != self._failed_version:
+        self._count(failure, again)
+        if loaded or not again:
             self._report(loaded)
-        self._failed_version = None if loaded else deployed.version
         return loaded
 
     def _read_config(self) -> _Deployed | None:
@@ -108,24 +125,31 @@ class ModelLoadingThread(threading.Thread):
             return _Deployed(str(entry["model_path"]), str(entry["model_update_time"]))
         except StorageError as error:
             LOGGER.debug("hot update: nothing deployed yet: %s", error)
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             LOGGER.warning("hot update: %s cannot be used: %r", self.config_path, error)
         return None
 
-    def _load(self, model: str, deployed: _Deployed) -> bool:
+    def _load(self, model: str, deployed: _Deployed) -> Exception | None:
+        """Put a model into service, or return why that cannot be done."""
         try:
             if not getattr(self.backend, "reloadable", True):
                 raise ModelFileError("the estimator has no load(model_url=...) to change its model")
             self.backend.load(model)
-        except Exception:
+        except Exception as error:  # an estimator may fail in any way
             LOGGER.exception(
-                "hot update: %s (version %s) cannot be loaded; the model in service stays",
-                deployed.model_path,
-                deployed.version,
+                "hot update: %r (version %r) cannot be loaded; the model in service stays",
+                *deployed,
             )
-            return False
-        LOGGER.info("hot update: %s (version %s) is in service", *deployed)
-        return True
+            return error
+        LOGGER.info("hot update: %r (version %r) is in service", *deployed)
+        return None
+
+    def _count(self, error: Exception | None, again: bool) -> None:
+        self.reason = "" if error is None else str(error)
+        if error is None:
+            self.loaded += 1
+        elif not again:
+            self.refused[type(error).__name__] += 1
 
     def _report(self, loaded: bool) -> None:
         if self.callback is not None:
@@ -159,7 +183,9 @@ def _state(source: str) -> tuple[int, int] | None:
     if FileOps.is_remote(source):
         return None
     try:
-        status = os.stat(source)  # noqa: PTH116 - `source` is a URL or a path
-    except OSError as error:
-        raise StorageError(f"cannot read the model {source}: {error}") from error
+        status = os.stat(source.removeprefix("file://"))  # noqa: PTH116 - what was said, as it is
+    except (OSError, ValueError) as error:  # a name with NUL, or characters that no name can have
+        raise StorageError(f"cannot read the model {source!r}: {error}") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise StorageError(f"the model {source!r} is no file, but a directory or something else")
     return status.st_size, status.st_mtime_ns
