@@ -224,7 +224,7 @@ def _make_keys(arguments: argparse.Namespace) -> int:
     from sedna_tinyms.artifact.signing import make_keys
 
     make_keys(arguments.private, arguments.public)
-    made = {"private": str(arguments.private), "public": str(arguments.public)}
+    made = {"private": str(arguments.private.resolve()), "public": str(arguments.public.resolve())}
     if arguments.json:
         print(json.dumps(made))
     else:

@@ -25,7 +25,7 @@ from sedna_tinyms.jobs.decision import Decision, compare, decide
 from sedna_tinyms.jobs.deploy import ModelReplacement
 from sedna_tinyms.jobs.events import CanaryEnded, Decided, Deployed, Event
 from sedna_tinyms.jobs.layout import JobLayout
-from sedna_tinyms.jobs.manifest.spec import Job
+from sedna_tinyms.jobs.manifest.spec import Job, ModelResource
 from sedna_tinyms.jobs.models import ReportedModel, choose_model, read_models
 from sedna_tinyms.jobs.paths import HostPaths
 from sedna_tinyms.jobs.records import StageRecord
@@ -214,16 +214,18 @@ class Round:
         new = choose_model(self._trained, job.deploy_model)
         served = ReportedModel.of_resource(job.deploy_model)
         context.status.move("Deploy", "Ready", input={"models": [new.as_json(), served.as_json()]})
-        sources = {context.paths.local(job.deploy_model.url): self._file_of(new)}
-        compared = self._file_of(choose_model(self._trained, job.eval_model))
-        sources.setdefault(context.paths.local(job.eval_model.url), compared)
+        model = self._source(version, job.deploy_model)
+        sources = {context.paths.local(job.deploy_model.url): model}
+        sources.setdefault(
+            context.paths.local(job.eval_model.url), self._source(version, job.eval_model)
+        )
         replacement = ModelReplacement(sources)
         hot = job.spec.deploy_model.hot_update_enabled
         started = time.monotonic()
         try:
             with context.versions.deploying(version):
                 if hot:
-                    self._deploy_hot(self._file_of(new), replacement)
+                    self._deploy_hot(model, replacement)
                 else:
                     self._deploy_cold(replacement)
         finally:
@@ -247,6 +249,12 @@ class Round:
             samples=record.train_samples,
             decision=record.reason,
         )
+
+    def _source(self, version: ModelVersion | None, like: ModelResource) -> Path:
+        """Return what to deploy: the file of the version, which was checked."""
+        if version is not None:
+            return version.weights(f".{like.format}")
+        return self._file_of(choose_model(self._trained, like))
 
     def _deploy_cold(self, replacement: ModelReplacement) -> None:
         """Replace the files and start the inference worker anew."""

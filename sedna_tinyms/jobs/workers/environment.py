@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 
+from sedna_tinyms.artifact.signing import SIGNING_KEY
 from sedna_tinyms.jobs.manifest.spec import HardExampleMining, WorkerTemplate
 from sedna_tinyms.onednn import limit_instruction_set
 
@@ -70,6 +71,7 @@ def worker_environment(
         for name, value in source.items()
         if name in INHERITED or name.startswith(INHERITED_PREFIXES)
     }
+    environment.pop(SIGNING_KEY, None)  # the runner signs; a worker script has no need to
     environment.setdefault("PYTHONUNBUFFERED", "1")  # a log that can be followed
     environment |= template.env
     environment |= variables

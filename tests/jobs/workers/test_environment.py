@@ -101,3 +101,12 @@ def test_a_proxy_does_not_come_between_worker_and_runner():
     assert environment["NO_PROXY"] == "intranet,127.0.0.1,localhost"
     assert environment["no_proxy"] == "127.0.0.1,localhost"
     assert "NO_PROXY" not in worker_environment(WorkerTemplate(), {}, {})
+
+
+def test_a_worker_is_not_told_where_the_signing_key_is():
+    keys = {
+        "SEDNA_TINYMS_SIGNING_KEY": "/private.pem",
+        "SEDNA_TINYMS_PUBLIC_KEY": "/public.pem",
+    }
+    environment = worker_environment(WorkerTemplate(), {}, keys)
+    assert keys.items() & environment.items() == {("SEDNA_TINYMS_PUBLIC_KEY", "/public.pem")}
