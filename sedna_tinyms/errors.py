@@ -141,8 +141,14 @@ class DownloadError(SednaTinyMSError):
     exit_code = 14
 
 
+LONGEST_NAME = 200
+"""Characters of a name that is compared with others, which takes time and memory."""
+
+
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
     """Return ``" (did you mean 'x'?)"`` for the nearest valid name, or an empty string."""
+    if len(str(name)) > LONGEST_NAME:
+        return ""
     match = difflib.get_close_matches(str(name), [str(v) for v in valid], n=1)
     return f" (did you mean {match[0]!r}?)" if match else ""
 

@@ -25,6 +25,9 @@ __all__ = ["BODY_LIMIT", "Endpoint", "Refusal", "Report"]
 BODY_LIMIT = 1 << 20
 """Bytes of one report; metrics of a thousand classes need a tenth of it."""
 
+LONGEST_NUMBER = 20
+"""Digits of a length that is looked at."""
+
 SILENCE_LIMIT_SECONDS = 30.0
 """How long a client may keep a connection open without sending anything."""
 
@@ -155,9 +158,10 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal():
             raise _RefusedError("a report needs a Content-Length", HTTPStatus.LENGTH_REQUIRED)
-        if int(length) > BODY_LIMIT:
+        # Python makes no number of more than a few thousand digits.
+        if len(length) > LONGEST_NUMBER or int(length) > BODY_LIMIT:
             raise _RefusedError(
-                f"a report may have {BODY_LIMIT} bytes, this one has {int(length)}",
+                f"a report may have {BODY_LIMIT} bytes, this one has {length:.{LONGEST_NUMBER}}",
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             )
         return self.rfile.read(int(length))

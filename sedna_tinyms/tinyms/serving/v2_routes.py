@@ -33,6 +33,9 @@ INPUT, OUTPUT, DATATYPE = "image", "output", "FP32"
 JSON_LENGTH = "Inference-Header-Content-Length"
 """Header that says where the JSON ends and raw bytes begin."""
 
+LONGEST_NUMBER = 20
+"""Digits of a length that is looked at; Python makes no number of more than a few thousand."""
+
 
 def v2_routes(predictor: Predictor) -> Blueprint:
     """Return the routes below ``/v2``."""
@@ -102,7 +105,8 @@ def _of_version(servable: Servable, version: str | None) -> Servable:
 def _split(content: bytes) -> tuple[dict[str, Any], bytes]:
     """Return the JSON object at the beginning of the body, and the raw bytes after it."""
     length = request.headers.get(JSON_LENGTH, str(len(content)))
-    if not length.isascii() or not length.isdecimal() or int(length) > len(content):
+    is_number = length.isascii() and length.isdecimal() and len(length) <= LONGEST_NUMBER
+    if not is_number or int(length) > len(content):
         raise Refusal(400, f"{JSON_LENGTH} is {length!r:.40}; the body has {len(content)} bytes")
     asked = parse_json(content[: int(length)])
     if not isinstance(asked, dict):

@@ -131,3 +131,13 @@ def test_it_listens_on_loopback_only_and_frees_the_port_at_the_end():
 def test_a_port_beyond_the_range_is_an_error_too():
     with pytest.raises(EndpointError, match="70000"):
         Endpoint(lambda _: None, port=70000)
+
+
+def test_a_length_that_is_no_number_to_python_is_answered(endpoint, delivered):
+    client = HTTPConnection(endpoint.url.removeprefix("http://"), timeout=5)
+    with closing(client):
+        client.putrequest("POST", "/sedna/workers/w/info")
+        client.putheader("Content-Length", "9" * 5000)
+        client.endheaders()
+        assert client.getresponse().status == 413
+    assert delivered.get_nowait().reason.endswith("this one has " + "9" * 20)

@@ -1,0 +1,98 @@
+"""What the fuzz tests share: bounded and repeatable settings, damaged files, trees to compare."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import timedelta
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+NO_HANG = timedelta(seconds=20)
+"""For one example, on a machine that does other things too."""
+
+
+def bounded(examples):
+    """Return settings that give the same examples every time, none of which may hang."""
+    return settings(
+        max_examples=examples,
+        derandomize=True,
+        database=None,
+        deadline=NO_HANG,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+@st.composite
+def damaged(draw, content):
+    """Draw a changed copy of some bytes: bits flipped, parts cut out, put in, moved or repeated."""
+    changed = bytearray(content)
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, max(0, len(changed) - 1)))
+        length = draw(st.integers(0, 40))
+        match draw(st.sampled_from(("flip", "cut", "insert", "repeat", "end", "fill"))):
+            case "flip" if changed:
+                changed[at] ^= draw(st.integers(1, 255))
+            case "cut":
+                del changed[at : at + length]
+            case "insert":
+                changed[at:at] = draw(st.binary(max_size=40))
+            case "repeat":
+                changed[at:at] = changed[at : at + length]
+            case "fill":
+                fill = draw(st.sampled_from((0, 0x7F, 0x80, 0xFF)))
+                changed[at : at + length] = bytes([fill]) * len(changed[at : at + length])
+            case "end":
+                del changed[at:]
+    return bytes(changed)
+
+
+PLAIN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(10**300, 10**301)
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(["../../etc/passwd", "/", "\0", "\ud800", "x" * 5000, "file:///", "~", "*"]),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+"""Anything that JSON or YAML can say."""
+
+
+def at_places(value, path=()):
+    """Return the path of every value within nested dicts and lists."""
+    places = [path]
+    if isinstance(value, dict | list):
+        for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+            places += at_places(each, (*path, key))
+    return places
+
+
+def with_value(value, path, new):
+    """Return a copy of nested dicts and lists with another value at `path`."""
+    if not path:
+        return new
+    copied = value.copy()
+    copied[path[0]] = with_value(value[path[0]], path[1:], new)
+    return copied
+
+
+def snapshot(root):
+    """Return every file below `root`, with its size and time."""
+    return {
+        path: (path.lstat().st_mode, path.lstat().st_size, path.lstat().st_mtime_ns)
+        for path in root.rglob("*")
+        if not path.is_dir()
+    }
+
+
+@contextmanager
+def untouched(root):
+    """Fail if the block changes any file below `root`."""
+    before = snapshot(root)
+    yield
+    assert snapshot(root) == before

@@ -1,0 +1,159 @@
+"""Whatever comes to the port that workers report to, it is answered or hung up on, and goes on."""
+
+import json
+import socket
+import time
+
+import pytest
+from fuzzing import PLAIN, bounded, damaged
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from sedna_tinyms.errors import SednaTinyMSError
+from sedna_tinyms.jobs.models import read_models
+from sedna_tinyms.jobs.workers.endpoint import Endpoint, Refusal, Report
+
+SECONDS = 10.0
+REPORT = {
+    "name": "w",
+    "namespace": "default",
+    "ownerName": "job",
+    "ownerKind": "incrementallearningjob",
+    "kind": "train",
+    "status": "completed",
+    "results": [{"format": "ckpt", "url": "/out/m.ckpt", "metrics": {"accuracy": [0.5]}}],
+}
+
+
+def request(body, length=None, path="/sedna/workers/w/info"):
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    return (
+        f"{head}Content-Length: {len(body) if length is None else length}\r\n\r\n".encode() + body
+    )
+
+
+GOOD = request(json.dumps(REPORT).encode())
+DELIVERED = []
+
+
+@pytest.fixture(scope="module")
+def endpoint():
+    with Endpoint(DELIVERED.append) as endpoint:
+        yield endpoint
+
+
+def talk(endpoint, *pieces):
+    """Send pieces and no more; return all that comes back."""
+    host, port = endpoint.url.removeprefix("http://").split(":")
+    answer = b""
+    with socket.create_connection((host, int(port)), timeout=SECONDS) as client:
+        try:
+            for piece in pieces:
+                client.sendall(piece)
+            client.shutdown(socket.SHUT_WR)
+            while part := client.recv(1 << 16):
+                answer += part
+        except ConnectionError:
+            return answer  # it may hang up on what is no request
+    return answer
+
+
+def still_works(endpoint):
+    DELIVERED.clear()
+    assert talk(endpoint, GOOD).startswith(b"HTTP/1.1 200 ")
+    assert [type(each) for each in DELIVERED] == [Report]
+
+
+def tells_nothing(answer):
+    assert b"Traceback" not in answer
+    assert b".py" not in answer
+    assert b"site-packages" not in answer
+
+
+@bounded(150)
+@given(content=st.binary(max_size=300) | damaged(GOOD))
+@example(b"POST / HTTP/9.9\r\n\r\n")
+@example(b"\0" * 70_000)
+@example(b"GET " + b"/" * 70_000)
+def test_any_bytes(endpoint, content):
+    tells_nothing(talk(endpoint, content))
+    still_works(endpoint)
+
+
+@bounded(60)
+@given(
+    length=st.one_of(
+        st.integers().map(str),
+        st.text(st.characters(codec="latin-1", exclude_characters="\r\n"), max_size=20),
+        st.sampled_from(["9" * 5000, "9" * 20, "-1", "1e3", "0x10", "1_0", "", "\xb2"]),
+    )
+)
+def test_any_length(endpoint, length):
+    head = b"POST /sedna/workers/w/info HTTP/1.1\r\nContent-Length: "
+    answer = talk(endpoint, head + length.encode("latin-1") + b"\r\n\r\n{}")
+    tells_nothing(answer)
+    assert answer.startswith(b"HTTP/1.1 4")
+    still_works(endpoint)
+
+
+@bounded(60)
+@given(
+    headers=st.lists(
+        st.tuples(
+            st.sampled_from(
+                ["Content-Length", "Transfer-Encoding", "Expect", "Host", "X", ":", ""]
+            ),
+            st.sampled_from(["chunked", "100-continue", "2", "\xff", "a" * 60_000, " ", "\t"]),
+        ),
+        max_size=120,
+    )
+)
+def test_any_headers(endpoint, headers):
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers).encode("latin-1")
+    tells_nothing(talk(endpoint, b"POST /sedna/workers/w/info HTTP/1.1\r\n" + lines + b"\r\n{}"))
+    still_works(endpoint)
+
+
+@bounded(150)
+@given(
+    report=PLAIN | st.fixed_dictionaries({}, optional=dict.fromkeys(REPORT, PLAIN)),
+    keep=st.sets(st.sampled_from(sorted(REPORT))),
+)
+def test_any_json(endpoint, report, keep):
+    if isinstance(report, dict):
+        report |= {name: REPORT[name] for name in keep}
+    DELIVERED.clear()
+    answer = talk(endpoint, request(json.dumps(report).encode()))
+    tells_nothing(answer)
+    assert answer.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 400 "))
+    (delivered,) = DELIVERED
+    assert isinstance(delivered, Report if answer.startswith(b"HTTP/1.1 200") else Refusal)
+    if isinstance(delivered, Report):
+        try:
+            read_models(delivered.results)
+        except SednaTinyMSError:
+            return  # which fails the round, and nothing else
+
+
+@bounded(60)
+@given(path=st.text(st.characters(codec="latin-1", exclude_characters="\r\n "), max_size=60))
+@example("/sedna/workers/%00%ff../info")
+@example("/sedna/workers/../../etc/info")
+def test_any_address(endpoint, path):
+    line = f"POST {path} HTTP/1.1\r\nContent-Length: 2\r\n\r\n{{}}".encode("latin-1")
+    tells_nothing(talk(endpoint, line))
+    still_works(endpoint)
+
+
+def test_clients_that_say_nothing_more_keep_nobody_out(endpoint):
+    host, port = endpoint.url.removeprefix("http://").split(":")
+    silent = [socket.create_connection((host, int(port)), timeout=SECONDS) for _ in range(64)]
+    try:
+        for number, client in enumerate(silent):
+            client.sendall(GOOD[: number * len(GOOD) // 65])
+        begin = time.monotonic()
+        still_works(endpoint)
+        assert time.monotonic() - begin < SECONDS
+    finally:
+        for client in silent:
+            client.close()
