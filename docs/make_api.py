@@ -32,6 +32,7 @@ MODULES = {
     "Learning": [
         f"sedna_tinyms.learning.{name}"
         for name in (
+            "strategies",
             "cache",
             "activations",
             "memory",
