@@ -124,7 +124,8 @@ class JobVersions:
             self._note_once("directory", "models that are directories do not become versions")
             return None
         made = {"job": self._name, "round": round_number}
-        origin |= made | {"sedna_tinyms": sedna_tinyms.__version__}
+        origin |= made | {"base": base.url, "base_sha256": self._sha256_of(base)}
+        origin["sedna_tinyms"] = sedna_tinyms.__version__
         try:
             version = self._known(files, made)
             if version is None:
@@ -170,7 +171,7 @@ class JobVersions:
     def base(self, chosen: ReportedModel) -> ReportedModel:
         """Return what a round starts from: what was chosen, or what somebody went back to."""
         pointer = self._pointer()
-        digest = _sha256(self._paths.local(chosen.url))
+        digest = self._sha256_of(chosen)
         if pointer is None or self.store.holds(pointer.version, digest):
             return chosen
         like = self._job.initial_model
@@ -233,8 +234,11 @@ class JobVersions:
         return version if same else None
 
     def _parent(self, base: ReportedModel) -> str | None:
-        number = self.store.holding(_sha256(self._paths.local(base.url)))
+        number = self.store.holding(self._sha256_of(base))
         return None if number is None else self.store.open(number).digest
+
+    def _sha256_of(self, model: ReportedModel) -> str:
+        return _sha256(self._paths.local(model.url))
 
     def _note_once(self, subject: str, text: str) -> None:
         if subject not in self._noted:

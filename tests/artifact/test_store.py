@@ -161,7 +161,7 @@ def test_retention_by_bytes_removes_the_oldest_only(store):
 
 def test_everything_is_on_the_disk_before_it_is_named(store, monkeypatch):
     done = []
-    real = {name: getattr(os, name) for name in ("fsync", "rename", "write")}
+    real = {"fsync": os.fsync, "write": os.write, "rename": Path.rename}
 
     def path_of(handle):
         return str(Path(f"/proc/self/fd/{handle}").readlink())
@@ -170,9 +170,9 @@ def test_everything_is_on_the_disk_before_it_is_named(store, monkeypatch):
         done.append(("fsync", path_of(handle)))
         real["fsync"](handle)
 
-    def rename(source, target, **named):
+    def rename(source, target):
         done.append(("rename", str(source)))
-        real["rename"](source, target, **named)
+        return real["rename"](source, target)
 
     def write(handle, content):
         done.append(("write", path_of(handle)))
@@ -180,7 +180,7 @@ def test_everything_is_on_the_disk_before_it_is_named(store, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(os, "write", write)
-    monkeypatch.setattr(os, "rename", rename)
+    monkeypatch.setattr(Path, "rename", rename)
     publish(store)
     partial = str(store.directory / ".000001.partial")
     named = done.index(("rename", partial))

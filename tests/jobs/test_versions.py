@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import pytest
@@ -74,6 +75,8 @@ def test_a_round_becomes_a_version(toy_job, versions):
     )
     assert said.origin["round"] == 1
     assert said.origin["samples"] == 8
+    assert said.origin["base"] == "/models/initial/model.ckpt"
+    assert said.origin["base_sha256"] == hashlib.sha256(b"0.1").hexdigest()
     assert said.parent is None
     assert versions.store.deployed().version == 1
     assert versions.publish(1, models, BASE, metrics={}) == version  # as after a kill
