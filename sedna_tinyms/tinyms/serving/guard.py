@@ -50,7 +50,10 @@ def _require_own_name(settings: Settings) -> None:
     """Without a token, a page that rebinds its own name to this address must not get through."""
     if settings.token:
         return
-    name = urlsplit(f"//{request.host}").hostname or ""
+    try:
+        name = urlsplit(f"//{request.host}").hostname or ""
+    except ValueError:
+        raise Refusal(400, "the Host header is no address") from None
     if not is_loopback(name) and name != settings.host:
         raise Refusal(403, f"the Host header names {name!r:.80}, which is not this server")
 
@@ -60,7 +63,7 @@ def _require_known_origin(settings: Settings) -> None:
     origin = request.headers.get("Origin")
     if origin is None or origin in settings.allowed_origins:
         return
-    if urlsplit(origin).netloc != request.host:
+    if origin.partition("://")[2] != request.host:  # an origin is scheme://host[:port], no more
         raise Refusal(403, "pages of other servers may not use this one")
 
 

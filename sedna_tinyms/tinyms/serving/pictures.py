@@ -40,20 +40,9 @@ def decode_picture(text: object, pixel_limit: int) -> NDArray[np.uint8]:
         raise Refusal(400, f"data is no base64: {error}") from None
     try:
         with warnings.catch_warnings():
-            # The limit here is lower than the one that Pillow warns of.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
-        with image:
-            width, height = image.size
-            if width * height > pixel_limit:
-                raise Refusal(
-                    413,
-                    f"the picture has {width} x {height} pixels; "
-                    f"at most {pixel_limit} pixels are accepted",
-                )
-            image.load()
-            ImageOps.exif_transpose(image, in_place=True)
-            return np.asarray(to_rgb(image))
+            # Pillow warns of odd metadata, and of sizes beyond a limit that is lower here.
+            warnings.simplefilter("ignore")
+            return _decode(content, pixel_limit)
     except UnidentifiedImageError:
         raise Refusal(400, f"data is no picture; known formats: {', '.join(FORMATS)}") from None
     except Image.DecompressionBombError:
@@ -62,6 +51,20 @@ def decode_picture(text: object, pixel_limit: int) -> NDArray[np.uint8]:
         ) from None
     except DECODER_ERRORS as error:
         raise Refusal(400, f"the picture cannot be read: {without_paths(error)}") from None
+
+
+def _decode(content: bytes, pixel_limit: int) -> NDArray[np.uint8]:
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        width, height = image.size
+        if width * height > pixel_limit:
+            raise Refusal(
+                413,
+                f"the picture has {width} x {height} pixels; "
+                f"at most {pixel_limit} pixels are accepted",
+            )
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+        return np.asarray(to_rgb(image))
 
 
 def as_data_url(pixels: NDArray[Any]) -> str:

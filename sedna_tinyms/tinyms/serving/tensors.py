@@ -61,6 +61,7 @@ def parse_numbers(data: object, shape: tuple[int, ...]) -> NDArray[np.float32]:
     Refusal
         400 if there are more or fewer, they are nested otherwise, or something is no number.
     """
+    _require_numbers(data)
     try:
         array = np.asarray(data)
     except (ValueError, OverflowError, RecursionError):
@@ -76,6 +77,18 @@ def parse_numbers(data: object, shape: tuple[int, ...]) -> NDArray[np.float32]:
         )
     with np.errstate(over="ignore"):
         return finite(array.astype(np.float32).reshape(shape), "data")
+
+
+def _require_numbers(data: object) -> None:
+    """Refuse whatever else JSON has before an array is made: one long text makes it gigabytes."""
+    waiting = [data]
+    while waiting:
+        row = waiting.pop()
+        kinds = set(map(type, row)) if isinstance(row, list) else {type(row)}
+        if not kinds <= {int, float, list}:
+            raise Refusal(400, "data must hold numbers and nothing else")
+        if list in kinds and isinstance(row, list):
+            waiting += [each for each in row if isinstance(each, list)]
 
 
 def finite(array: NDArray[np.float32], what: str) -> NDArray[np.float32]:
