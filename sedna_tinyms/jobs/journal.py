@@ -127,7 +127,7 @@ class Journal:
         for number, line in enumerate(lines, start=1):
             try:
                 entries.append(self._check(number, line))
-            except (ValueError, LookupError, TypeError) as error:
+            except (ValueError, LookupError, TypeError, RecursionError) as error:
                 raise StorageError(
                     f"{self.path}:{number}: the journal is damaged here ({error}): restore the "
                     "file, cut it off before this line to go on from there, or move the output "

@@ -6,6 +6,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,8 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
         If the file is missing, damaged or holds anything but finite numbers.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # NumPy leaves a file that it opened itself open where it cannot read it.
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         if all(np.isfinite(array).all() for array in arrays.values()):
             return arrays
