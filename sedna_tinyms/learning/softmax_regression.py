@@ -26,6 +26,7 @@ def softmax_regression(
     *,
     shares: NDArray[np.float64] | None = None,
     penalty: float,
+    anchor: NDArray[np.float32] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], list[float]]:
     """Fit a linear layer in front of a softmax.
 
@@ -40,7 +41,10 @@ def softmax_regression(
     shares : ndarray, shape (N,), optional
         How much each sample counts; all alike by default.
     penalty : float
-        The loss is the mean cross-entropy plus ``penalty / 2`` times the squared weight.
+        The loss is the mean cross-entropy plus ``penalty / 2`` times the squared distance of the
+        weight from `anchor`.
+    anchor : ndarray, shape (classes, D), optional
+        0 by default.
 
     Returns
     -------
@@ -54,6 +58,7 @@ def softmax_regression(
     targets = np.eye(len(weight), dtype=np.float32)[labels]
     counts = np.ones(len(labels)) if shares is None else shares
     counts = (counts / counts.sum()).astype(np.float32)[:, None]
+    origin = np.zeros_like(weight) if anchor is None else anchor
     losses: list[float] = []
 
     def loss_and_gradient(point: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -65,9 +70,9 @@ def softmax_regression(
         surprise = counts * (np.log(sums) - (logits * targets).sum(axis=1, keepdims=True))
         error = counts * (exponentials / sums - targets)
         gradient = np.empty(layer.shape)
-        gradient[:, :-1] = error.T @ inputs + penalty * layer[:, :-1]
+        gradient[:, :-1] = error.T @ inputs + penalty * (layer[:, :-1] - origin)
         gradient[:, -1] = error.sum(axis=0)
-        squared = float((layer[:, :-1] ** 2).sum(dtype=np.float64))
+        squared = float(np.square(layer[:, :-1] - origin).sum(dtype=np.float64))
         return float(surprise.sum(dtype=np.float64)) + penalty / 2 * squared, gradient.ravel()
 
     begin = np.concatenate([weight, bias[:, None]], axis=1).astype(np.float64).ravel()

@@ -26,8 +26,10 @@ points lower.
 class Head(Strategy):
     """Softmax regression on the features of all samples, remembered and new.
 
-    The backbone stays, so features never age, and the regression is convex: nothing is forgotten
-    that the memory holds. A round costs little more than the forward of its pictures.
+    The backbone stays, so features never age, and the regression is convex. Its penalty pulls
+    towards the previous classifier (L2-SP, Li, Grandvalet & Davoine, "Explicit inductive bias for
+    transfer learning", ICML 2018), which knows more of earlier rounds than what is remembered of
+    them. A round costs little more than the forward of its pictures.
     """
 
     cut = BACKBONE_CELLS
@@ -52,6 +54,7 @@ def solve_head(lesson: Lesson, features: NDArray[Any]) -> list[float]:
         (weight * scale, bias + weight @ centre),
         shares=domain_shares(lesson.domains),
         penalty=PENALTY,
+        anchor=weight * scale if lesson.known_classes else None,
     )
     weight /= scale
     set_head(lesson.network, weight, bias - weight @ centre)
