@@ -30,10 +30,11 @@ from functools import partial
 from itertools import cycle, islice
 from typing import Any
 
-from harness import Benchmark, Numbers, Row, Run, at_least_ones, resident_mb
+from harness import Benchmark, Numbers, Row, Run, at_least_ones
 from harness import main as carry_out
 from installed import install_mb
 from labelled_pictures import add_options, class_names, evenly, first_domain
+from machine import resident_mb
 
 from sedna_tinyms.errors import UsageError
 

@@ -10,19 +10,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from machine import machine
 
 from sedna_tinyms.artifact.files import write_json
 from sedna_tinyms.errors import SednaTinyMSError, UsageError, WorkerError, did_you_mean
@@ -39,9 +39,6 @@ __all__ = [
     "at_least_ones",
     "fastest",
     "main",
-    "peak_memory_mb",
-    "resident_mb",
-    "stopwatch",
 ]
 
 Numbers = dict[str, Any]
@@ -55,7 +52,6 @@ CACHE_DIRECTORY = "SEDNA_TINYMS_ACTIVATIONS"
 
 PREPARATION = -1
 WIDTH_OF_A_FILE = 160
-MEBIBYTE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -288,7 +284,7 @@ class _Session:
             for name, value in vars(self.options).items()
             if name not in ("run", "json", "rows")
         }
-        return _machine() | {"options": options} | self.benchmark.facts(self.options)
+        return machine() | {"options": options} | self.benchmark.facts(self.options)
 
     def _is_possible(self, row: Row) -> bool:
         missing = [module for module in row.needs if not find_spec(module)]
@@ -356,68 +352,6 @@ class _Session:
             rows, together = self._rows()
             report = {"benchmark": self.benchmark.name, "rows": rows, **together, **self.facts}
             write_json(self.options.json, report | {"left_out": self.left_out})
-
-
-def _machine() -> Numbers:
-    names = ("sedna-tinyms", "mindspore", "numpy", "onnxruntime", "openvino", "torch")
-    versions = {"python": platform.python_version()}
-    for name in names:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return {
-        "machine": platform.machine(),
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load": os.getloadavg()[0],
-        "versions": versions,
-    }
-
-
-def _processor() -> str:
-    for line in _lines("/proc/cpuinfo"):
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
-
-
-def stopwatch() -> Callable[[], Numbers]:
-    """Start a clock; calling it gives the seconds since then, and those of all cores together.
-
-    The latter compare better on a busy machine.
-    """
-    start, used = time.perf_counter(), time.process_time()
-
-    def elapsed() -> Numbers:
-        seconds, processor = time.perf_counter() - start, time.process_time() - used
-        return {"seconds": seconds, "processor_seconds": processor}
-
-    return elapsed
-
-
-def peak_memory_mb() -> float:
-    """Return the most memory that this process ever held."""
-    return _own_memory("VmHWM")
-
-
-def resident_mb() -> float:
-    """Return the memory that this process holds."""
-    return _own_memory("VmRSS")
-
-
-def _own_memory(name: str) -> float:
-    for line in _lines("/proc/self/status"):
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024 / MEBIBYTE
-    raise UsageError(f"/proc/self/status does not say {name}: the benchmarks need Linux")
-
-
-def _lines(path: str) -> Iterable[str]:
-    try:
-        return Path(path).read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
 
 
 def fastest(runs: Sequence[Numbers]) -> Numbers:

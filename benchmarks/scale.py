@@ -18,18 +18,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from harness import (
-    CACHE_DIRECTORY,
-    Benchmark,
-    Numbers,
-    Row,
-    Run,
-    at_least_one,
-    fastest,
-    main,
-    peak_memory_mb,
-    stopwatch,
-)
+from harness import CACHE_DIRECTORY, Benchmark, Numbers, Row, Run, at_least_one, fastest, main
+from machine import peak_memory_mb, stopwatch
 from PIL import Image
 
 from sedna_tinyms.errors import UsageError

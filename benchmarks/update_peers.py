@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from harness import Numbers, Run, peak_memory_mb, stopwatch
+from harness import Numbers, Run
 from labelled_pictures import class_names, first_domain, labels_of
+from machine import peak_memory_mb, stopwatch
 from numpy.typing import NDArray
 
 from sedna_tinyms.pictures import IMAGENET_MEAN, IMAGENET_STD, load_pixels

@@ -3,7 +3,8 @@
 import os
 import sys
 
-from harness import STOCK, Benchmark, Row, fastest, main, peak_memory_mb
+from harness import STOCK, Benchmark, Row, fastest, main
+from machine import peak_memory_mb
 
 from sedna_tinyms.errors import DatasetError
 
