@@ -140,12 +140,10 @@ BENCHMARK = Benchmark(
     script=__file__,
     columns={
         "capacity_per_second": ".1f",
-        "asked_per_second": ".1f",
         "accepted": ",d",
         "refused": ",d",
         "failed": ",d",
         "capacity_p99_ms": ".0f",
-        "median_ms": ".0f",
         "p99_first_half_ms": ".0f",
         "p99_second_half_ms": ".0f",
         "refused_p99_ms": ".0f",

@@ -64,7 +64,9 @@ def line_parser(
         if not labelled:
             return (str(root / text),)
         picture, label = text.rsplit(maxsplit=1) if len(text.split()) > 1 else ("", text)
-        if not picture or label.lower().endswith(IMAGE_SUFFIXES) or (root / text).is_file():
+        # os.path takes a name that is too long for one that is not there; Path raises OSError.
+        is_picture = os.path.isfile(root / text)  # noqa: PTH113
+        if not picture or label.lower().endswith(IMAGE_SUFFIXES) or is_picture:
             raise DatasetError(
                 f"the dataset line {text!r} has no label; a line is '<picture> <label>'"
             )

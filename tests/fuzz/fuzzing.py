@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from contextlib import contextmanager
 from datetime import timedelta
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+
+FACTOR = int(os.environ.get("FUZZ_FACTOR", "1"))
+"""How many times the usual number of examples to try; beyond 1, pass ``--timeout 0`` too."""
 
 NO_HANG = timedelta(seconds=20)
 """For one example, on a machine that does other things too."""
@@ -16,7 +20,7 @@ NO_HANG = timedelta(seconds=20)
 def bounded(examples):
     """Return settings that give the same examples every time, none of which may hang."""
     return settings(
-        max_examples=examples,
+        max_examples=examples * FACTOR,
         derandomize=True,
         database=None,
         deadline=NO_HANG,

@@ -38,6 +38,8 @@ class JSONDataParse(BaseDataSource):
                 self._read(json.loads(text), names, boxes)
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise DatasetError(f"{name} is no COCO annotation file: {error!r}") from error
+            except (OverflowError, RecursionError) as error:  # a number or a nesting beyond Python
+                raise DatasetError(f"{name} is no COCO annotation file: {error!r}") from error
         self.x = np.array(names)
         self.y = None if self.is_test_data else as_objects(boxes)
 

@@ -60,16 +60,19 @@ class CSVDataParse(BaseDataSource):
 
     def _read(self, name: str, text: str, sep: str) -> list[dict[str, Any]]:
         lines = csv.reader(text.splitlines(), delimiter=sep)
-        header = next(lines, [])
         rows = []
-        for values in lines:
-            if not values:
-                continue
-            if len(values) != len(header):
-                raise DatasetError(
-                    f"{name}:{lines.line_num}: {len(values)} values under {len(header)} columns"
-                )
-            rows.append(dict(zip(header, values, strict=True)))
+        try:
+            header = next(lines, [])
+            for values in lines:
+                if not values:
+                    continue
+                if len(values) != len(header):
+                    raise DatasetError(
+                        f"{name}:{lines.line_num}: {len(values)} values under {len(header)} columns"
+                    )
+                rows.append(dict(zip(header, values, strict=True)))
+        except csv.Error as error:
+            raise DatasetError(f"{name}:{lines.line_num}: {error}") from error
         return rows if self.process_func is None else self.process_func(rows)
 
 
