@@ -132,15 +132,16 @@ def test_old_classes_are_kept_by_the_memory_alone(kind, model):
     recalls = {}
     for budget in (0, 60 * PIXELS):
         estimator = kind(
-            batch_size=8, epochs=6, learning_rate=0.03, strategy="head", replay_bytes=budget
+            batch_size=8, epochs=20, learning_rate=0.003, strategy="latent", replay_bytes=budget
         )
         estimator.load_weights(model)
         before = estimator.evaluate(new)["accuracy"][0]
         estimator.train(new)
         assert before < 0.5 < 0.9 <= estimator.evaluate(new)["accuracy"][0]
         recalls[budget] = estimator.evaluate(samples(30, seed=9))["recall"]
-    assert min(recalls[60 * PIXELS]) >= 0.9
-    assert min(recalls[0]) < 0.5
+    # The model remembers four pictures a class.
+    assert min(recalls[60 * PIXELS]) >= 0.6
+    assert min(recalls[0]) < 0.4
 
 
 def test_validation_data_is_measured_with_its_own_names(model):
