@@ -23,7 +23,7 @@ from sedna_tinyms.jobs.conditions import JobStatus
 from sedna_tinyms.jobs.confidence import without_outcomes
 from sedna_tinyms.jobs.decision import Decision, compare, decide
 from sedna_tinyms.jobs.deploy import ModelReplacement
-from sedna_tinyms.jobs.events import CanaryEnded, Decided, Deployed, Event
+from sedna_tinyms.jobs.events import CanaryEnded, Decided, Deployed, Event, RoundStarted
 from sedna_tinyms.jobs.layout import JobLayout
 from sedna_tinyms.jobs.manifest.spec import Job, ModelResource
 from sedna_tinyms.jobs.models import ReportedModel, choose_model, read_models
@@ -81,11 +81,11 @@ class Round:
     ----------
     context : RoundContext
         The job and everything that acts for it. The last record of its state is this round's.
-    base : ReportedModel
-        What to train from.
+    base : callable
+        Returns the model to train from.
     """
 
-    def __init__(self, context: RoundContext, base: ReportedModel) -> None:
+    def __init__(self, context: RoundContext, base: Callable[[], ReportedModel]) -> None:
         self._context = context
         self._base = base
         self._record = context.state.records[-1]
@@ -104,7 +104,9 @@ class Round:
             steps[step]()
 
     def _train(self) -> None:
-        context, number = self._context, self._record.round
+        context, number, base = self._context, self._record.round, self._base()
+        self._record.base_model = base.url
+        context.emit(RoundStarted(number, self._record.train_samples, base.url))
         samples = context.layout.train_samples(number)
         directory = context.layout.model_directory(number)
         shutil.rmtree(directory, ignore_errors=True)  # of a training that was cut short
@@ -113,7 +115,7 @@ class Round:
             "Train",
             "Ready",
             input={
-                "models": [self._base.as_json()],
+                "models": [base.as_json()],
                 "dataURL": context.paths.host(samples),
                 "outputDir": context.paths.host(directory),
             },
@@ -121,7 +123,7 @@ class Round:
         report = self._run_worker(
             "train",
             train_variables(
-                base_model=str(self._file_of(self._base)),
+                base_model=str(self._file_of(base)),
                 model_directory=str(directory),
                 samples=str(samples),
                 dataset=str(context.paths.local(context.job.dataset.url)),
@@ -243,7 +245,7 @@ class Round:
         return self._context.versions.publish(
             record.round,
             self._trained,
-            self._base,
+            ReportedModel(self._context.job.initial_model.format, record.base_model),
             metrics=record.new or {},
             needed=needed,
             samples=record.train_samples,

@@ -26,12 +26,12 @@ from sedna_tinyms.jobs.events import (
     JobStopped,
     Noted,
     RoundFinished,
-    RoundStarted,
     SamplesArrived,
     WorkerFinished,
 )
 from sedna_tinyms.jobs.layout import JobLayout
 from sedna_tinyms.jobs.manifest.spec import Job
+from sedna_tinyms.jobs.models import ReportedModel
 from sedna_tinyms.jobs.paths import HostPaths
 from sedna_tinyms.jobs.preflight import check_files
 from sedna_tinyms.jobs.records import StageRecord
@@ -243,28 +243,30 @@ class JobRunner:
     def _play_round(self, context: RoundContext, report: JobReport) -> None:
         """Play one round, and keep the job going whatever becomes of it."""
         state = context.state
-        try:
-            base = base_model(state, self._job, self._base)
-            if self._base == "last-deployed":
-                base = self._versions.base(base)
-            if state.step is None:
-                state.round_begins(base.url)
+        if state.step is None:
+            record = state.round_begins()
+        else:
             record = state.records[-1]
-            report.save()
-            self._emit(RoundStarted(record.round, record.train_samples, base.url))
-            current = Round(context, base)
+            self._emit(Noted(f"round {record.round} was cut short and goes on: {state.step}"))
+        current = Round(context, lambda: self._base_model(state))
+        report.save()
+        try:
             current.play()
         except SednaTinyMSError as error:
-            state.records[-1].fail(current.stage, error)
+            record.fail(current.stage, error)
             self._give_up(state)
             state.round_ends()
         except StopRequestedError as stop:
-            state.records[-1].reason = f"interrupted: {stop}"
+            record.reason = f"interrupted: {stop}"
             raise
         finally:
             report.save()
         self._wait_for_samples(context.status, state)
-        self._emit(RoundFinished(state.records[-1]))
+        self._emit(RoundFinished(record))
+
+    def _base_model(self, state: JobState) -> ReportedModel:
+        base = base_model(state, self._job, self._base)
+        return self._versions.base(base) if self._base == "last-deployed" else base
 
     def _give_up(self, state: JobState) -> None:
         given_up = state.intake.given_up

@@ -124,13 +124,9 @@ class JobState:
         self._journal.append("samples_arrive", samples=list(samples), reading=reading)
         self.intake.arrived(samples, reading)
 
-    def round_begins(self, base_model: str) -> RoundRecord:
+    def round_begins(self) -> RoundRecord:
         """A round begins, with all samples that wait; return its record."""
-        record = RoundRecord(
-            len(self.records) + 1,
-            train_samples=self.intake.num_of_samples,
-            base_model=base_model,
-        )
+        record = RoundRecord(len(self.records) + 1, train_samples=self.intake.num_of_samples)
         self._journal.append("round_begins", record=asdict(record))
         self._begin(record)
         return record

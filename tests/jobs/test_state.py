@@ -34,7 +34,7 @@ def test_a_state_is_what_its_journal_says(toy_job, journal):
     toy_job.add_samples(10)
     state.samples_arrive(state.intake.look(0.0))
     same_again()
-    record = state.round_begins("/models/initial.ckpt")
+    record = state.round_begins()
     same_again()
     state.condition_met({"stage": "Train", "type": "Waiting"})
     record.models = [{"format": "ckpt", "url": "/output/train/1/model.ckpt", "metrics": None}]
