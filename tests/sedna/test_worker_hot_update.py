@@ -1,8 +1,11 @@
+import itertools
 import json
 import os
+import shutil
 import tempfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -296,26 +299,33 @@ def test_models_are_counted_and_refused_ones_by_kind_and_once(place):
     assert (thread.loaded, thread.reason) == (2, "")
 
 
-def test_a_thousand_errors_of_the_disk_do_not_stop_the_thread(place, monkeypatch):
-    broken, seen = 1000, 0
-    real = os.stat
+@pytest.mark.parametrize(
+    ("owner", "function", "of"),
+    [
+        (Path, "read_bytes", "model_config.json"),
+        (os, "stat", "model.ckpt"),
+        (os, "mkdir", "sedna-hot-update-"),
+        (shutil, "copyfile", "model.ckpt"),
+    ],
+)
+def test_a_thousand_errors_of_the_disk_do_not_stop_the_thread(
+    place, monkeypatch, owner, function, of
+):
+    real, errors = getattr(owner, function), itertools.count(1)
 
-    def stat(path, *arguments, **keywords):
-        nonlocal seen
-        if str(path).endswith("model.ckpt"):
-            seen += 1
-            if seen <= broken:
-                raise OSError(5, "Input/output error")
+    def broken(path, *arguments, **keywords):
+        if of in str(path) and next(errors) <= 1000:
+            raise OSError(5, "Input/output error")
         return real(path, *arguments, **keywords)
 
     loaded = threading.Event()
     thread = ModelLoadingThread(BackendBase(OneNumber), lambda **_: loaded.set(), period=0.0)
-    monkeypatch.setattr(os, "stat", stat)
+    monkeypatch.setattr(owner, function, broken)
     deploy(place, 0.9, "1")
     thread.start()
-    assert loaded.wait(60)
+    assert loaded.wait(120)
     thread.stop()
     thread.join(20)
-    assert seen > broken
+    assert next(errors) > 1000
     assert thread.backend.estimator.value == 0.9
     assert (thread.loaded, thread.refused) == (1, {})
