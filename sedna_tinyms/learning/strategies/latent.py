@@ -21,8 +21,9 @@ An activation of 160 x 7 x 7 takes 16 kB in half precision; in front of block 14
 MOST_STEPS = 100
 """However many samples are remembered, a round costs no more than these steps."""
 
-OLD_WEIGHT, NEW_WEIGHT = 0.5, 0.25
-"""How much the previous network's opinion counts, for remembered samples and for new ones."""
+OPINION = 0.5
+"""How much the previous network's opinion counts against the label of a remembered sample, where
+all are remembered. It counts up to twice as much where few are, and half as much for new ones."""
 
 
 class Latent(Strategy):
@@ -49,8 +50,16 @@ class Latent(Strategy):
         if not known:
             solve_head(lesson, features)
             return descend(lesson, targets, most_steps=MOST_STEPS)
-        weights = np.full(len(targets), OLD_WEIGHT, np.float32)
-        weights[-lesson.new :] = NEW_WEIGHT
+        opinion = OPINION * (1 + _thinness(lesson))
+        weights = np.full(len(targets), opinion, np.float32)
+        weights[-lesson.new :] = opinion / 2
         targets = taught_targets(targets, logits[:, :known], weights)
         loss = Distillation(lesson.class_count, known)
         return descend(lesson, targets, loss=loss, most_steps=MOST_STEPS)
+
+
+def _thinness(lesson: Lesson) -> float:
+    """Return what share of an earlier round, of the size of this one, is not remembered."""
+    remembered = len(lesson.items) - lesson.new
+    rounds = len(set(lesson.domains[:remembered])) or 1
+    return max(0.0, 1 - remembered / rounds / lesson.new)
