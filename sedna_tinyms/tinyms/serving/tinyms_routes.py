@@ -82,13 +82,15 @@ def _predict_instance(predictor: Predictor, name: object, body: dict[str, Any]) 
         numbers = parse_json(data, "data") if isinstance(data, str) else data
         return parse_numbers(numbers, shape)[None]
 
-    output = predictor.predict(name, inputs_for).output
+    result = predictor.predict(name, inputs_for)
+    output = result.output
     return {
         "status": 0,
         "instance": {
             "shape": list(output.shape),
             "dtype": str(output.dtype),
             "data": json.dumps(output.tolist()),
+            "version": result.servable.version,
         },
     }
 

@@ -39,6 +39,8 @@ def test_an_instance_gets_the_networks_raw_output(http, inputs, expected, route)
     assert answer["status"] == 0
     assert answer["instance"]["shape"] == [1, 4]
     assert answer["instance"]["dtype"] == "float32"
+    in_service = http.get("/health").json()["servables"]["parts"]["version"]
+    assert answer["instance"]["version"] == in_service
     output = json.loads(answer["instance"]["data"])
     np.testing.assert_allclose(output, expected[:1], atol=1e-5)
 
