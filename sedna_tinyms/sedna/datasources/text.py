@@ -46,7 +46,8 @@ class TxtDataParse(BaseDataSource):
         labels: list[Any] = []
         missing: list[str] = []
         for name, text in read_texts(files):
-            for number, line in enumerate(text.splitlines(), 1):
+            # As Sedna counts: splitlines() parts lines at U+2028 and form feeds too.
+            for number, line in enumerate(text.split("\n"), 1):
                 item = self._item(line.strip())
                 if item is None:
                     continue
