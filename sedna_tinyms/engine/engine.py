@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sedna_tinyms.engine.choice import Choice
-from sedna_tinyms.errors import ConfigurationError
+from sedna_tinyms.errors import ConfigurationError, ModelFileError, SednaTinyMSError
 
 __all__ = ["Engine"]
 
@@ -80,13 +80,20 @@ class Engine(ABC):
         ConfigurationError
             If `inputs` has another shape or dtype or holds NaN or infinity, or the engine is
             closed.
+        ModelFileError
+            If the model opened, but cannot be computed: its layers do not fit together.
         """
         self.check(inputs)
         inputs = np.ascontiguousarray(inputs)
-        parts = [
-            self._compute(inputs[start : start + self.samples_at_once])
-            for start in range(0, len(inputs), self.samples_at_once)
-        ]
+        try:
+            parts = [
+                self._compute(inputs[start : start + self.samples_at_once])
+                for start in range(0, len(inputs), self.samples_at_once)
+            ]
+        except SednaTinyMSError:
+            raise
+        except Exception as error:  # each engine has errors of its own
+            raise ModelFileError(f"{self.name} cannot compute this model: {error}") from error
         return {
             name: np.concatenate(arrays).astype(np.float32, copy=False)
             for name, *arrays in zip(self.output_names, *parts, strict=True)

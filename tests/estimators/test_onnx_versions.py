@@ -1,6 +1,7 @@
 import hashlib
 
 import numpy as np
+import onnx
 import pytest
 from small_onnx import write_classifier
 
@@ -26,3 +27,14 @@ def test_a_prediction_says_which_model_gave_it(tmp_path):
         assert seen[-1] == classifier.version
         assert hashlib.sha256(path.read_bytes()).hexdigest().startswith(seen[-1])
     assert len(set(seen)) == 2
+
+
+def test_layers_that_do_not_fit_together_are_refused(tmp_path):
+    path = write_classifier(tmp_path / "model.onnx")
+    model = onnx.load(path)
+    for constant in model.graph.initializer:
+        if constant.name == "end":  # of a slice: found out only when it is computed
+            constant.raw_data = np.array([2], np.int64).tobytes()
+    onnx.save(model, path)
+    with pytest.raises(ModelFileError, match="cannot compute this model"):
+        OnnxClassifier(engine="onnxruntime").load(path)
