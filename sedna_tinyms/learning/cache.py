@@ -165,8 +165,9 @@ class ActivationCache:
                 self._warn(segment.path, f"{segment.path} is damaged: its rows are computed again")
             rows[wanted[whole]] = values[whole]
             found[wanted[whole]] = True
+            now = time.time_ns()  # the kernel's own stamp may lag milliseconds behind
             with suppress(OSError):
-                os.utime(segment.path)
+                os.utime(segment.path, ns=(now, now))
             if found.all():
                 break
         if rows is None:
