@@ -35,7 +35,7 @@ HELD_OUT = {
     "/output/workshop/train/1/m.ckpt": {"day": 0.983, "night": 0.361},
     "/output/workshop/train/2/m.ckpt": {"day": 0.978, "night": 0.944},
     "/output/workshop/train/3/m.ckpt": {"day": 0.644, "night": 0.511},
-    "/models/deploy/deploy.ckpt": {"day": 0.978, "night": 0.944},
+    "/models/deploy/deploy.onnx": {"day": 0.978, "night": 0.944},
 }
 
 
