@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -129,7 +131,7 @@ def write_onnx(
     if digest != compared:
         check_onnx(content, pixels, _computed_by_mindspore(network, card.normalize(pixels)))
     else:
-        _check_head(content, pixels, network)
+        _check_head(content, pixels[:2], network)
     with write_file(path) as temporary:
         temporary.write_bytes(content)
     return digest
@@ -146,14 +148,31 @@ def compared_in(path: str | os.PathLike[str]) -> str | None:
 
 
 def _onnx(network: MobileNetV2, card: ModelCard, compared: str = "") -> bytes:
-    model = mobilenetv2_onnx(
-        network,
-        input_size=card.input_size,
-        mean=card.mean,
-        std=card.std,
-        metadata=card.metadata() | ({COMPARED: compared} if compared else {}),
-    )
-    return bytes(model.SerializeToString())
+    metadata = card.metadata() | ({COMPARED: compared} if compared else {})
+    with _collector_paused():
+        model = mobilenetv2_onnx(
+            network,
+            input_size=card.input_size,
+            mean=card.mean,
+            std=card.std,
+            metadata=metadata,
+        )
+        return bytes(model.SerializeToString())
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep Python's garbage collector out of a graph's thousands of objects, which live on anyway.
+
+    It would go over all that MindSpore holds besides: 0.1 s, seven times what the graph takes.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _computed_by_mindspore(

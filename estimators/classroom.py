@@ -235,6 +235,7 @@ class Classroom:
                 std=card.std,
                 engine=self.settings.engine,
                 precision=self.settings.precision,
+                space=space,
             )
         return self._frozen
 

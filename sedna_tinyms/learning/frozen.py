@@ -42,6 +42,8 @@ class FrozenBackbone:
         also what ``auto`` takes where no engine is installed.
     precision : str
         As for `open_engine`.
+    space : str, optional
+        What `space_of` gives, if that is known.
 
     Attributes
     ----------
@@ -61,9 +63,10 @@ class FrozenBackbone:
         std: Sequence[float],
         engine: str = "auto",
         precision: str = "auto",
+        space: str | None = None,
     ) -> None:
         self.computed = 0
-        self.space = self.space_of(network, cut, input_size, mean, std)
+        self.space = space or self.space_of(network, cut, input_size, mean, std)
         self._mean, self._std = (np.array(v, np.float32)[:, None, None] for v in (mean, std))
         self._part: FrozenPart | None = None
         self._engine: Engine | None = None
