@@ -280,7 +280,7 @@ class _Session:
 
     def _facts(self) -> Numbers:
         options = {
-            name: str(value) if isinstance(value, Path) else value
+            name: value.name if isinstance(value, Path) else value  # no path of this machine
             for name, value in vars(self.options).items()
             if name not in ("run", "json", "rows")
         }
