@@ -5,10 +5,9 @@ Each is imported when it is asked for, because only the first two need MindSpore
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sedna_tinyms.errors import extra
+from sedna_tinyms.lazy import imported_when_used
 
 if TYPE_CHECKING:
     from sedna_tinyms.backend.mindspore_backend import MSBackend
@@ -22,14 +21,5 @@ HOMES = {
     "ONNXBackend": "onnx_backend",
     "TinyMSBackend": "tinyms_backend",
 }
-NEED_MINDSPORE = ("MSBackend", "TinyMSBackend")
 
-
-def __getattr__(name: str) -> Any:
-    if name not in HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name in NEED_MINDSPORE:
-        with extra("mindspore", name):
-            import_module("mindspore")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
-    return value
+__getattr__ = imported_when_used(__name__, HOMES, need_mindspore=("MSBackend", "TinyMSBackend"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sedna_tinyms.artifact.files import write_file
+from sedna_tinyms.artifact.npz import read_npz
 from sedna_tinyms.errors import ModelFileError
 
 __all__ = ["CELLS", "read_arrays", "write_arrays"]
@@ -59,13 +59,10 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     """
     path = Path(path)
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        arrays = read_npz(path)
     except FileNotFoundError:
         raise ModelFileError(f"the replay memory {path} does not exist") from None
-    except (OSError, ValueError, EOFError, KeyError, MemoryError) as error:
-        raise _broken(path, error) from error
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, AttributeError) as error:
+    except ValueError as error:
         raise _broken(path, error) from error
     missing = [name for name in (*KINDS, "space", "version", "checksum") if name not in arrays]
     if missing:

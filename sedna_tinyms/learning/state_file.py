@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sedna_tinyms.artifact.files import write_file
+from sedna_tinyms.artifact.npz import read_npz
 from sedna_tinyms.errors import ModelFileError
 
 __all__ = ["read_state", "write_state"]
@@ -33,15 +32,11 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
         If the file is missing, damaged or holds anything but finite numbers.
     """
     try:
-        # NumPy leaves a file that it opened itself open where it cannot read it.
-        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        arrays = read_npz(Path(path))
         if all(np.isfinite(array).all() for array in arrays.values()):
             return arrays
         reason: object = "it holds NaN or infinity"
-    except (OSError, ValueError, EOFError, KeyError, TypeError, MemoryError) as error:
-        reason = error
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, AttributeError) as error:
+    except (OSError, ValueError, TypeError) as error:  # the last: finite is said of numbers only
         reason = error
     raise ModelFileError(
         f"{path}, which belongs to the model beside it, is damaged or something else ({reason}): "

@@ -184,18 +184,7 @@ class Worker:
 
     def last_lines(self, most: int = 12) -> list[str]:
         """Return what the worker wrote last."""
-        try:
-            with self.log.open("rb") as output:
-                end = output.seek(0, os.SEEK_END)
-                output.seek(max(self._log_start, end - TAIL_BYTES))
-                text = output.read().decode("utf-8", "replace")
-        except OSError:
-            return []
-        # Of a line that a progress bar redrew, only its last state counts.
-        lines = (
-            CONTROL.sub("", line.rstrip("\r").rsplit("\r", 1)[-1]) for line in text.split("\n")
-        )
-        return [line.rstrip() for line in lines if line.strip()][-most:]
+        return last_lines(self.log, most, self._log_start)
 
     def _signal(self, number: signal.Signals) -> None:
         with self._reaping:

@@ -10,9 +10,7 @@ import os
 import re
 import shutil
 import tempfile
-import zipfile
-import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +20,7 @@ from mindspore import nn
 from numpy.typing import NDArray
 
 from sedna_tinyms.artifact.files import write_file
+from sedna_tinyms.artifact.npz import read_npz
 from sedna_tinyms.errors import ModelFileError, extra
 
 __all__ = ["Weights", "read_weights", "save_weights"]
@@ -90,16 +89,14 @@ def read_weights(path: str | os.PathLike[str]) -> Weights:
     if size == 0:
         raise ModelFileError(f"the model file {file} is empty (0 bytes)")
 
-    read = _read_checkpoint
+    read: Callable[[Path], Mapping[str, NDArray[np.generic] | str]] = _read_checkpoint
     if head.startswith(b"PK\x03\x04"):
-        read = _read_npz
+        read = read_npz
     elif head[8:9] == b"{":
         read = _read_safetensors
     try:
         entries = read(file)
     except (OSError, ValueError, KeyError, EOFError, MemoryError) as error:
-        raise _broken(file, size, error) from error
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise _broken(file, size, error) from error
     if not entries:
         raise ModelFileError(f"the model file {file} ({size} bytes) holds no parameters")
@@ -147,11 +144,6 @@ def _broken(file: Path, size: int, error: BaseException) -> ModelFileError:
         f"the model file {file} ({size} bytes) is truncated, damaged or no weights file "
         f"(.ckpt, .npz, .safetensors): {reason}"
     )
-
-
-def _read_npz(file: Path) -> dict[str, NDArray[np.generic] | str]:
-    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
 
 
 def _read_safetensors(file: Path) -> dict[str, NDArray[np.generic] | str]:
