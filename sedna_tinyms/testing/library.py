@@ -20,7 +20,15 @@ from typing import Any
 from sedna_tinyms import plugin
 from sedna_tinyms.errors import WorkerLibraryError
 
-__all__ = ["JOB", "LIMIT_SECONDS", "SEDNA_LIB", "Library", "libraries", "report"]
+__all__ = [
+    "JOB",
+    "LIMIT_SECONDS",
+    "SEDNA_LIB",
+    "Library",
+    "libraries",
+    "report",
+    "write_number",
+]
 
 SEDNA_LIB = "SEDNA_LIB"
 """The variable that names the ``lib`` directory of a KubeEdge Sedna checkout."""
@@ -154,3 +162,9 @@ def report(worker: str, kind: str, results: list[dict[str, Any]]) -> tuple[str, 
             "results": results,
         },
     )
+
+
+def write_number(path: Path, value: float) -> str:
+    """Write a model file of `sedna_tinyms.testing.OneNumber`; return its path."""
+    path.write_text(json.dumps(value), encoding="utf-8")
+    return str(path)

@@ -10,6 +10,7 @@ from sedna_tinyms.testing import (
     libraries,
     library_checks,
     onnx_checks,
+    parts_checks,
     tinyms_checks,
 )
 
@@ -39,6 +40,6 @@ def test_a_directory_without_the_library_is_refused(tmp_path):
 
 
 def test_the_checks_are_all_listed():
-    modules = (library_checks, onnx_checks, tinyms_checks)
+    modules = (library_checks, parts_checks, onnx_checks, tinyms_checks)
     named = {v for m in modules for name, v in vars(m).items() if name.startswith("check_")}
     assert named == {*LIBRARY_CHECKS, *ONNX_CHECKS, *TINYMS_CHECKS}
