@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sedna_tinyms.learning.descent import descend
 from sedna_tinyms.learning.distillation import Distillation, taught_targets
@@ -50,12 +51,16 @@ class Latent(Strategy):
         if not known:
             solve_head(lesson, features)
             return descend(lesson, targets, most_steps=MOST_STEPS)
-        opinion = OPINION * (1 + _thinness(lesson))
-        weights = np.full(len(targets), opinion, np.float32)
-        weights[-lesson.new :] = opinion / 2
-        targets = taught_targets(targets, logits[:, :known], weights)
+        targets = taught_targets(targets, logits[:, :known], self.opinions(lesson))
         loss = Distillation(lesson.class_count, known)
         return descend(lesson, targets, loss=loss, most_steps=MOST_STEPS)
+
+    def opinions(self, lesson: Lesson) -> NDArray[np.float32]:
+        """Return how much the previous network counts for each sample (N,), against its label."""
+        opinion = OPINION * (1 + _thinness(lesson))
+        weights = np.full(len(lesson.items), opinion, np.float32)
+        weights[-lesson.new :] = opinion / 2
+        return weights
 
 
 def _thinness(lesson: Lesson) -> float:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sedna_tinyms.learning.descent import descend
-from sedna_tinyms.learning.distillation import Distillation, taught_targets
-from sedna_tinyms.learning.strategies.head import solve_head
-from sedna_tinyms.learning.strategies.latent import CUT, MOST_STEPS
-from sedna_tinyms.learning.strategies.strategy import Lesson, Strategy
+from sedna_tinyms.learning.strategies.latent import Latent
+from sedna_tinyms.learning.strategies.strategy import Lesson
 
 __all__ = ["LwF"]
 
-WEIGHT = 1.0
 
-
-class LwF(Strategy):
+class LwF(Latent):
     """Train the last blocks on new samples, held to what the previous network said of them.
 
     Distillation on the new data alone (Li & Hoiem, "Learning without forgetting", ECCV 2016): the
@@ -23,17 +19,8 @@ class LwF(Strategy):
     probabilities of the classes known before. Nothing of a sample is stored.
     """
 
-    cut = CUT
     replays = False
 
-    def learn(self, lesson: Lesson) -> list[float]:
-        """See `Strategy.learn`; one loss an epoch."""
-        known, targets = lesson.known_classes, lesson.targets()
-        logits, features = lesson.answers(lesson.items)
-        if not known:
-            solve_head(lesson, features)
-            return descend(lesson, targets, most_steps=MOST_STEPS)
-        weights = np.full(len(targets), WEIGHT, np.float32)
-        targets = taught_targets(targets, logits[:, :known], weights)
-        loss = Distillation(lesson.class_count, known)
-        return descend(lesson, targets, loss=loss, most_steps=MOST_STEPS)
+    def opinions(self, lesson: Lesson) -> NDArray[np.float32]:
+        """See `Latent.opinions`; as much as the label."""
+        return np.ones(len(lesson.items), np.float32)
