@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
+from collections import Counter
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -17,15 +19,32 @@ NO_HANG = timedelta(seconds=20)
 """For one example, on a machine that does other things too."""
 
 
+TRIED: Counter[str] = Counter()
+"""How many examples each test was really given."""
+
+
 def bounded(examples):
-    """Return settings that give the same examples every time, none of which may hang."""
-    return settings(
+    """Give a test the same examples every time, none of which may hang, and count them."""
+    limits = settings(
         max_examples=examples * FACTOR,
         derandomize=True,
         database=None,
         deadline=NO_HANG,
         suppress_health_check=list(HealthCheck),
     )
+
+    def decorate(given_test):
+        tried = given_test.hypothesis.inner_test
+
+        @functools.wraps(tried)
+        def counted(*args, **kwargs):
+            TRIED[f"{tried.__module__}::{tried.__name__}"] += 1
+            return tried(*args, **kwargs)
+
+        given_test.hypothesis.inner_test = counted
+        return limits(given_test)
+
+    return decorate
 
 
 @st.composite
