@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from sedna_tinyms.cli import run_command
+from sedna_tinyms.cli.job_arguments import add_job_arguments
 from sedna_tinyms.jobs.explanation import ResolvedValue, explain_job
 from sedna_tinyms.jobs.manifest.loading import load_job
 
@@ -18,14 +19,8 @@ RUN_OPTIONS = ("rounds", "base", "poll", "worker_limit", "deploy_limit", "port")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("job", metavar="JOB.yaml", type=Path, help="the YAML that kubectl takes")
-    parser.add_argument("--name", help="which job, where the file holds several")
-    parser.add_argument(
-        "--root",
-        metavar="DIR",
-        type=Path,
-        help="the directory that plays the host: shows its paths, and the round that comes next",
-    )
+    root = "the directory that plays the host: shows its paths, and the round that comes next"
+    add_job_arguments(parser, root)
     parser.add_argument("--json", action="store_true", help="print a JSON list of the values")
 
 

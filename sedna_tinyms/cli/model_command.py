@@ -12,6 +12,7 @@ from typing import Any
 
 from sedna_tinyms.artifact.store import ModelStore
 from sedna_tinyms.artifact.version import ModelVersion, is_version, open_version
+from sedna_tinyms.cli.job_arguments import add_job_arguments
 from sedna_tinyms.errors import ModelFileError, SednaTinyMSError, UsageError
 
 __all__ = ["configure", "run"]
@@ -50,11 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
     rollback = _action(actions, "rollback", _rollback, "make an earlier version the deploy model")
-    rollback.add_argument("job", metavar="JOB.yaml", type=Path, help="the job's YAML")
-    rollback.add_argument("--name", help="which job, where the file holds several")
-    rollback.add_argument(
-        "--root", metavar="DIR", type=Path, required=True, help="as for sedna-tinyms run"
-    )
+    add_job_arguments(rollback, "as for sedna-tinyms run", root_required=True)
     rollback.add_argument(
         "--to", metavar="VERSION", type=_number, help="which (the one deployed before)"
     )

@@ -9,11 +9,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from sedna_tinyms.cli import exit_code_page
+from sedna_tinyms.cli.job_arguments import add_job_arguments
 from sedna_tinyms.cli.validate_command import summary
 from sedna_tinyms.errors import WorkerError
 from sedna_tinyms.jobs.events import Event
@@ -36,15 +36,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "also after a crash, and in the middle of a round.\n"
         "Exit code: 0; 10 if a round of --rounds failed; 130 after Ctrl-C, 143 after SIGTERM."
     )
-    parser.add_argument("job", metavar="JOB.yaml", type=Path, help="the YAML that kubectl takes")
-    parser.add_argument("--name", help="which job, where the file holds several")
-    parser.add_argument(
-        "--root",
-        metavar="DIR",
-        type=Path,
-        required=True,
-        help="the directory that plays the host's /: the YAML's /data is DIR/data",
-    )
+    root = "the directory that plays the host's /: the YAML's /data is DIR/data"
+    add_job_arguments(parser, root, root_required=True)
     parser.add_argument(
         "--rounds", metavar="N", type=int, help="stop after N rounds, whatever became of them"
     )

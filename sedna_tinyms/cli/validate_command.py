@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
+from sedna_tinyms.cli.job_arguments import add_job_arguments
 from sedna_tinyms.errors import SednaTinyMSError
 from sedna_tinyms.jobs.manifest.findings import Findings
 from sedna_tinyms.jobs.manifest.loading import inspect_job
@@ -18,14 +18,8 @@ __all__ = ["configure", "run"]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("job", metavar="JOB.yaml", type=Path, help="the YAML that kubectl takes")
-    parser.add_argument("--name", help="which job, where the file holds several")
-    parser.add_argument(
-        "--root",
-        metavar="DIR",
-        type=Path,
-        help="the directory that plays the host's /; also checks that the job's files are there",
-    )
+    root = "the directory that plays the host's /; also checks that the job's files are there"
+    add_job_arguments(parser, root)
     parser.add_argument("--json", action="store_true", help="print the outcome as one JSON object")
 
 
