@@ -158,7 +158,7 @@ class ModelCard:
                 tuple(float(value) for value in found["mean"]),
                 tuple(float(value) for value in found["std"]),
             )
-        except (KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise ModelFileError(
                 f"the model file {url} describes itself in a way that cannot be read: {error!r}"
             ) from error

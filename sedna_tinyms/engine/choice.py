@@ -67,7 +67,15 @@ def recall(question: Mapping[str, Any]) -> dict[str, float]:
         measured = {str(name): float(took) for name, took in found["milliseconds"].items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         logger.warning("%s cannot be used (%r); the engines are measured again", path, error)
         return {}
     usable = all(math.isfinite(took) and took > 0 for took in measured.values())

@@ -71,7 +71,7 @@ def _read(said: Path) -> dict[str, Any] | None:
     try:
         canary = json.loads(said.read_text(encoding="utf-8"))
         return canary if canary["outcome"] in OUTCOMES and canary["reason"] else None
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
 
 

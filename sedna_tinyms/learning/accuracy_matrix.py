@@ -226,7 +226,7 @@ class AccuracyMatrix:
             read = json.loads(Path(path).read_text(encoding="utf-8"))
             rows = [_floats(row) for row in read["accuracy"]]
             return cls(read["domains"], rows, read["learned"], _floats(read["baseline"]))
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             raise ModelFileError(f"the accuracy matrix {path} cannot be read: {error}") from error
 
     def __str__(self) -> str:

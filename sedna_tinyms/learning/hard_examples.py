@@ -77,7 +77,14 @@ class _Note:
                 content = base64.b64decode(packed, validate=True)
                 direction = np.frombuffer(content, "<f2").astype(np.float32)
             return cls(float(known["value"]), direction, len(text))
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            OverflowError,
+            RecursionError,
+        ) as error:
             logger.warning("the note %s cannot be read (%s): it says nothing", path, error)
             return cls(0.0, None, path.stat().st_size if path.exists() else 0)
 

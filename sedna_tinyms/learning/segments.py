@@ -182,7 +182,7 @@ def _parsed(header: bytes, space: str) -> tuple[int, np.dtype[Any], tuple[int, .
         described = json.loads(header)
         found, count = described["space"], described["rows"]
         dtype, shape = np.dtype(described["dtype"]), tuple(described["shape"])
-    except (ValueError, TypeError, KeyError, SyntaxError) as error:
+    except (ValueError, TypeError, KeyError, SyntaxError, RecursionError) as error:
         raise BrokenSegmentError(f"its header cannot be read: {error!r}") from error
     if found != space:
         raise BrokenSegmentError(f"its rows are of the space {found!r}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sedna_tinyms.artifact.files import copy_file, write_file, write_json, write_text
+from sedna_tinyms.artifact.files import copy_file, read_json, write_file, write_json, write_text
 from sedna_tinyms.errors import StorageError
 
 
@@ -57,6 +57,15 @@ def test_json_has_no_nan(tmp_path):
     assert not (tmp_path / "a.json").exists()
     write_json(tmp_path / "a.json", {"loss": 0.5})
     assert json.loads((tmp_path / "a.json").read_text()) == {"loss": 0.5}
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff", b"9" * 5000, pytest.param(b"[" * 100_000, id="nested")]
+)
+def test_what_is_no_json_is_a_storage_error(tmp_path, content):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(StorageError, match=r"cannot read .*/a\.json"):
+        read_json(tmp_path / "a.json")
 
 
 def test_a_copy_of_a_missing_file_leaves_the_target(tmp_path):

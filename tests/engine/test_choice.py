@@ -84,7 +84,9 @@ def test_the_faster_engine_is_taken_and_the_lighter_of_equals(
         '{"milliseconds": {"onnxruntime f32": 1.0}}',
         '{"milliseconds": {"onnxruntime f32": NaN, "openvino f32": 1.0}}',
         '{"milliseconds": {"onnxruntime f32": -1, "openvino f32": 1.0}}',
+        '{"milliseconds": {"onnxruntime f32": 1%s, "openvino f32": 1}}' % ("0" * 400),
         "\x00" * 40,
+        pytest.param("[" * 100_000, id="nested"),
     ],
 )
 def test_an_unusable_memory_means_measuring_again(remembered, content):

@@ -38,3 +38,24 @@ def test_layers_that_do_not_fit_together_are_refused(tmp_path):
     onnx.save(model, path)
     with pytest.raises(ModelFileError, match="cannot compute this model"):
         OnnxClassifier(engine="onnxruntime").load(path)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        pytest.param("class_names", "[" * 100_000, id="nested"),
+        ("class_names", "null"),
+        ("input_size", "Infinity"),
+        ("width", "1" + "0" * 400),
+        ("mean", "[true, {}]"),
+    ],
+)
+def test_a_description_that_cannot_be_understood_is_refused(tmp_path, word, said):
+    path = write_classifier(tmp_path / "model.onnx")
+    model = onnx.load(path)
+    for entry in model.metadata_props:
+        if entry.key == word:
+            entry.value = said
+    onnx.save(model, path)
+    with pytest.raises(ModelFileError, match="in a way that cannot be read"):
+        OnnxClassifier(engine="onnxruntime").load(path)

@@ -34,7 +34,13 @@ def test_the_process_that_runs_a_job_is_named(toy_job):
 
 def test_other_status_files_are_passed_over(toy_job, tmp_path):
     for number, content in enumerate(
-        ["", "[]", '{"kind": "IncrementalLearningJob"}', '{"kind": "Pod", "status": {}}']
+        [
+            "",
+            "[]",
+            "[" * 100_000,
+            '{"kind": "IncrementalLearningJob"}',
+            '{"kind": "Pod", "status": {}}',
+        ]
     ):
         path = tmp_path / "others" / str(number) / "status.json"
         path.parent.mkdir(parents=True)

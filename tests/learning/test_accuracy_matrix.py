@@ -149,6 +149,9 @@ def test_a_matrix_comes_back_from_its_file(tmp_path):
         '{"domains": ["a"], "learned": ["a"], "accuracy": [["x"]], "baseline": [null]}',
         '{"domains": ["a"], "learned": [], "accuracy": [[0.5]], "baseline": [null]}',
         '{"domains": ["a"], "learned": ["a"], "accuracy": [0.5], "baseline": [null]}',
+        '{"domains": ["a"], "learned": ["a"], "accuracy": [[1%s]], "baseline": [null]}'
+        % ("0" * 400),
+        pytest.param("[" * 100_000, id="nested"),
     ],
 )
 def test_a_broken_file_is_refused_with_its_name(content, tmp_path):

@@ -135,7 +135,17 @@ def test_pictures_that_somebody_put_in_count_and_go_first(tmp_path, picture):
     assert store.names == ["a.jpg", "b.jpg"]
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"value": 1}', '{"value": 1, "direction": "???"}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        '{"value": 1}',
+        '{"value": 1, "direction": "???"}',
+        '{"value": 1%s, "direction": null}' % ("0" * 400),
+        pytest.param("[" * 100_000, id="nested"),
+    ],
+)
 def test_a_broken_note_says_nothing(tmp_path, picture, text, caplog):
     store = HardExampleStore(tmp_path / "hard", LARGE)
     store.offer(picture("a.jpg"), 0.5, axis(0))

@@ -56,7 +56,17 @@ def test_settings_come_from_files_too(tmp_path, text):
     assert Config(path).lr == 0.1
 
 
-@pytest.mark.parametrize("source", ["[1]", "no json", "absent.yaml", "settings.py", "{"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "[1]",
+        "no json",
+        "absent.yaml",
+        "settings.py",
+        "{",
+        pytest.param('{"a":' * 50_000, id="nested"),
+    ],
+)
 def test_settings_that_are_none_are_refused(source):
     with pytest.raises(ConfigurationError):
         Config(source)
@@ -93,7 +103,17 @@ def test_an_algorithm_s_parameters_are_strings_and_yield_to_the_call(monkeypatch
     }
 
 
-@pytest.mark.parametrize(("text", "said"), [("null", 0), ("", 0), ("{", 1), ("[3]", 1), ("7", 1)])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("null", 0),
+        ("", 0),
+        ("{", 1),
+        ("[3]", 1),
+        ("7", 1),
+        pytest.param("[" * 50_000, 1, id="nested"),
+    ],
+)
 def test_unusable_parameters_are_left_out_and_said(monkeypatch, warnings_logged, text, said):
     monkeypatch.setenv("HEM_NAME", "Random")
     monkeypatch.setenv("HEM_PARAMETERS", text)

@@ -171,6 +171,12 @@ class Exploit:
         return (pytest.fail, ("a pickle was executed",))
 
 
+def test_json_nested_without_end_is_refused(tmp_path):
+    (tmp_path / "deep").write_text("[" * 100_000)
+    with pytest.raises(ConfigurationError, match="is not JSON"):
+        FileOps.load(tmp_path / "deep")
+
+
 def test_nothing_is_unpickled(tmp_path):
     (tmp_path / "evil").write_bytes(pickle.dumps(Exploit()))
     with pytest.raises(ConfigurationError, match="pickle"):

@@ -149,7 +149,7 @@ def _key_values(variable: str) -> dict[str, Any]:
     text = os.environ.get(variable) or "null"
     try:
         return {entry["key"]: entry.get("value", "") for entry in json.loads(text) or ()}
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         LOGGER.warning(
             '%s is %r, which is not a JSON list of {"key": ..., "value": ...}; it is ignored',
             variable,
@@ -165,7 +165,7 @@ def _read_mapping(source: str) -> Mapping[str, Any]:
             values = yaml.safe_load(Path(source).read_text(encoding="utf-8"))
         else:
             values = json.loads(source)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigurationError(
             f"cannot read settings from {source!r}: {error}; "
             "give inline JSON or the path of a .json, .yaml or .yml file"

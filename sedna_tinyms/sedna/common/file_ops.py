@@ -202,7 +202,7 @@ class FileOps:
         """Read what `dump` wrote; anything else, a pickle above all, is refused."""
         try:
             return json.loads(read_bytes(src))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigurationError(
                 f"{os.fspath(src)} is not JSON ({error}); pickled and joblib files are not read, "
                 "because they can run any code: store plain data, or NumPy's .npz"

@@ -162,7 +162,7 @@ def _card(metadata: Mapping[str, str]) -> dict[str, Any]:
         if name in metadata:
             try:
                 card[name] = json.loads(metadata[name])
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise ConfigurationError(f"the checkpoint's {name} is not JSON") from error
     return card
 
