@@ -99,6 +99,17 @@ def test_a_table_is_read_without_pandas_and_without_pycocotools(tmp_path):
     assert data.y.tolist() == ["nut", "bolt"]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_quoted_value_keeps_its_line_breaks_and_no_other_character_is_one(tmp_path, end):
+    table = f'note,kind{end}"two{end}lines, one value",nut{end}page\fbreak\u2028here,bolt{end}'
+    path = tmp_path / "notes.csv"
+    path.write_bytes(table.encode())
+    data = CSVDataParse("train")
+    data.parse(path, label="kind")
+    assert data.x.tolist() == [[f"two{end}lines, one value"], ["page\fbreak\u2028here"]]
+    assert data.y.tolist() == ["nut", "bolt"]
+
+
 def test_a_table_needs_no_label(tmp_path):
     data = CSVDataParse("train")
     data.parse(text(tmp_path, TABLE), usecols="height, width")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -59,7 +60,8 @@ class CSVDataParse(BaseDataSource):
         self.x, self.y = _numbers(rows), (_numbers(labels) if labels else None)
 
     def _read(self, name: str, text: str, sep: str) -> list[dict[str, Any]]:
-        lines = csv.reader(text.splitlines(), delimiter=sep)
+        # Not splitlines(): a quoted value may hold line breaks, and U+2028 is none of a CSV file.
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=sep)
         rows = []
         try:
             header = next(lines, [])
