@@ -112,8 +112,9 @@ def _private_key(path: Path) -> Ed25519PrivateKey:
         from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    content = _key_content(path)
     try:
-        key = load_pem_private_key(_key_content(path), password=None)
+        key = load_pem_private_key(content, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ConfigurationError(f"{path} is no private key without a password: {error}") from None
     if not isinstance(key, Ed25519PrivateKey):
@@ -126,8 +127,9 @@ def _public_key(path: Path) -> Ed25519PublicKey:
         from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
         from cryptography.hazmat.primitives.serialization import load_pem_public_key
+    content = _key_content(path)
     try:
-        key = load_pem_public_key(_key_content(path))
+        key = load_pem_public_key(content)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise ConfigurationError(f"{path} is no public key: {error}") from None
     if not isinstance(key, Ed25519PublicKey):

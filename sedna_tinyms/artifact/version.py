@@ -222,6 +222,11 @@ def _open(
             return _check(opened, names, public_key)
         if public_key is not None:
             raise ModelFileError(f"{directory} has no manifest, so nobody has signed it")
+        if left := {DESCRIPTION, SIGNATURE}.intersection(names):
+            raise ModelFileError(
+                f"the model version {directory} is not what was published:\n"
+                f"  {MANIFEST} is missing, and {', '.join(sorted(left))} is there"
+            )
         return _take_plain(opened, names)
 
 

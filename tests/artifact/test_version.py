@@ -122,6 +122,10 @@ DAMAGES = {
         lambda d: (d / "model.json").write_text("{}"),
         "model.json was changed or damaged",
     ),
+    "no manifest": (
+        lambda d: (d / "manifest.json").unlink(),
+        "manifest.json is missing, and model.json is there",
+    ),
     "manifest cut short": (
         lambda d: (d / "manifest.json").write_text('{"format'),
         "manifest.json is refused",

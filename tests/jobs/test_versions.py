@@ -148,6 +148,30 @@ def test_the_oldest_versions_go(toy_job, notes):
     assert notes == []
 
 
+@pytest.mark.parametrize("limit", [{"keep-versions": "1"}, {"keep-bytes": "0"}])
+def test_the_tightest_limit_leaves_a_way_back(toy_job, notes, limit):
+    """Even where less than one model may be kept, and the base of what is gone back to is gone."""
+    versions = versions_of(toy_job, notes, annotations=limit)
+    versions.take_up()
+    base = BASE
+    for number in range(1, 5):
+        base = play(toy_job, versions, number, base)
+    assert versions.store.numbers() == [4, 5]
+    assert versions.store.parent(versions.store.open(4)) is None
+    done = roll_back(toy_job.job(), toy_job.root)
+    assert (done.version, done.replaced) == (4, 5)
+    assert (
+        toy_job.deployed.read_bytes()
+        == versions.store.open_deployed().weights(".ckpt").read_bytes()
+    )
+    with pytest.raises(ModelFileError, match="has no version 3; it has 4, 5"):
+        roll_back(toy_job.job(), toy_job.root)
+    play(toy_job, versions, 6, versions.base(base))
+    assert versions.store.numbers() == [4, 6]
+    assert versions.store.parent(versions.store.open(6)) == 4
+    assert notes == []
+
+
 def test_a_directory_becomes_no_version(toy_job, versions, notes):
     (toy_job.output / "train" / "1" / "model.ckpt").mkdir(parents=True)
     models = [ReportedModel("ckpt", "/output/train/1/model.ckpt")]
