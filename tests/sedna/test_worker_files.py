@@ -160,6 +160,23 @@ def test_archives_are_packed_and_unpacked_without_leaving_the_directory(tmp_path
     assert not (tmp_path / "escaped.txt").exists()
 
 
+def test_an_archive_that_is_refused_leaves_what_was_there(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.txt").write_text("much" * 1000)
+    FileOps.upload(tmp_path / "data", tmp_path / "data.packed.tar.gz", tar=True, clean=False)
+    (tmp_path / "unpacked").mkdir()
+    (tmp_path / "unpacked" / "old.txt").write_text("old")
+    monkeypatch.setattr("sedna_tinyms.sedna.common.file_ops.MOST_UNPACKED_BYTES", 3999)
+    with pytest.raises(StorageError, match="more than the 3999 bytes"):
+        FileOps.download(tmp_path / "data.packed.tar.gz", tmp_path / "unpacked", unzip=True)
+    assert [path.name for path in (tmp_path / "unpacked").iterdir()] == ["old.txt"]
+    monkeypatch.undo()
+    FileOps.download(tmp_path / "data.packed.tar.gz", tmp_path / "unpacked", unzip=True)
+    assert [path.name for path in (tmp_path / "unpacked").iterdir()] == ["a.txt"]
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"data", "data.packed.tar.gz", "unpacked"}
+
+
 def test_plain_data_is_dumped_and_loaded(bucket, tmp_path):
     for place in (str(tmp_path / "d.json"), "memory://bucket/d.json"):
         FileOps.dump({"a": [1, 2]}, place)

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import shutil
-import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,11 +19,16 @@ from typing import Any, NoReturn
 
 from sedna_tinyms.artifact.files import copy_file, write_file, write_json
 from sedna_tinyms.artifact.remote import file_system, is_remote
-from sedna_tinyms.errors import ConfigurationError, StorageError
+from sedna_tinyms.artifact.unpack import unpack_tar
+from sedna_tinyms.errors import ConfigurationError, DownloadError, StorageError
 
 __all__ = ["FileOps"]
 
 PathLike = str | os.PathLike[str]
+
+MOST_UNPACKED_BYTES = 1 << 35
+MOST_UNPACKED_FILES = 1_000_000
+"""More than any dataset here has, less than what an archive of a few megabytes may claim."""
 
 
 class FileOps:
@@ -152,10 +156,9 @@ class FileOps:
         else:
             cls.copy_file(src, arrival)
         if unpack:
-            cls.delete(target)
             try:
-                shutil.unpack_archive(arrival, target, format="gztar", filter="data")
-            except (OSError, shutil.ReadError, tarfile.TarError) as error:
+                _unpack(Path(arrival), _local(target))
+            except (OSError, DownloadError, StorageError) as error:
                 raise StorageError(f"cannot unpack {os.fspath(src)}: {error}") from error
             finally:
                 cls.delete(arrival)
@@ -265,6 +268,18 @@ def _put(source: Path, url: str) -> None:
             files.put(f"{source}/", path.rstrip("/") + "/", recursive=True)
         else:
             files.put_file(str(source), path)
+
+
+def _unpack(archive: Path, target: Path) -> None:
+    """Put what an archive holds in the place of `target`, which stays if the archive is bad."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=target.parent) as aside:
+        content = Path(aside, "content")
+        unpack_tar(
+            archive, content, most_bytes=MOST_UNPACKED_BYTES, most_members=MOST_UNPACKED_FILES
+        )
+        FileOps.delete(target)
+        content.rename(target)
 
 
 def _same(source: Path, dst: PathLike) -> bool:
