@@ -10,7 +10,7 @@ from string import Template
 
 from charts import accuracy_chart, timeline_chart
 from results import Results
-from words import accuracy_rows, headline, on, summary
+from words import accuracy_rows, headline, learning, on, summary
 
 __all__ = ["render"]
 
@@ -100,6 +100,8 @@ $tiles
 what stays in service is drawn on beside it.</p>
 <div class="card">$accuracy_chart</div>
 <div class="table">$accuracy_table</div>
+<p class="note">In service, by domain: $learning. Formulas and papers stand in
+<code>sedna_tinyms.learning.accuracy_matrix</code>.</p>
 <h2>What the camera sees</h2>
 $samples
 $hard_examples
@@ -132,6 +134,7 @@ def render(results: Results) -> str:
         tiles=_tiles(results),
         accuracy_chart=accuracy_chart(results),
         accuracy_table=_table(*accuracy_rows(results)),
+        learning=escape(learning(results)),
         samples=_samples(results),
         hard_examples=_hard_examples(results),
         timeline_note="Each mark below the stages is one answer of the inference worker: right or "

@@ -1,4 +1,4 @@
-"""Shows what a run came to: a table, ``report.png`` and ``report.html`` below its root.
+"""Shows what a run came to: tables, a picture, a page and the accuracy matrix, below its root.
 
 ``python report.py --root DIR`` renders them again for a run that is over.
 """
@@ -16,7 +16,7 @@ import page
 from results import Results, gather
 from rich.console import Console
 from rich.table import Table
-from words import accuracy_rows, headline
+from words import accuracy_rows, headline, learning
 
 from sedna_tinyms.artifact.files import write_file, write_text
 from sedna_tinyms.errors import SednaTinyMSError
@@ -63,6 +63,8 @@ def write(root: Path, console: Console, began: float | None = None) -> None:
             f"{len(results.labelled)} hard examples found and labelled. "
             f"{total} pictures, {results.unanswered} left without an answer."
         )
+    console.print(f"In service, by domain: {learning(results)}")
+    results.matrix.save(root / "accuracy_matrix.json")
     with write_file(root / "report.png") as picture:
         figure.draw(results, picture, headline(results))
     write_text(root / "report.html", page.render(results))

@@ -17,6 +17,7 @@ from sedna_tinyms.artifact.files import write_json
 from sedna_tinyms.errors import StorageError, WorkerError
 from sedna_tinyms.jobs.manifest.loading import load_job
 from sedna_tinyms.jobs.manifest.spec import Job
+from sedna_tinyms.learning.accuracy_matrix import AccuracyMatrix
 
 __all__ = ["IN_SERVICE", "MeasuredModel", "Results", "Span", "gather", "measure"]
 
@@ -94,6 +95,25 @@ class Results:
         """Those of them that a person labelled, which moves them to the dataset."""
         pictures = self.root / "data/workshop/pictures"
         return [answer for answer in self.hard if (pictures / answer.picture).exists()]
+
+    @property
+    def matrix(self) -> AccuracyMatrix:
+        """Accuracy on each domain of what was in service: at first, and after each round.
+
+        The rounds bring the domains, one after the other.
+        """
+        initial, *rounds = self.models
+        matrix = AccuracyMatrix(
+            self.domains, baseline=[initial.accuracy[domain] for domain in self.domains]
+        )
+        served = initial.accuracy
+        for number, model in enumerate(rounds):
+            learned = f"{model.label} ({model.outcome})"
+            if model.outcome == "deployed":
+                served = model.accuracy
+                learned = self.domains[number] if number < len(self.domains) else model.label
+            matrix.add(learned, served)
+        return matrix
 
 
 def gather(root: Path) -> Results:

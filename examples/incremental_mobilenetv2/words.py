@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from results import Results
 
-__all__ = ["accuracy_rows", "headline", "on", "summary"]
+from sedna_tinyms.jobs.accuracy import plain_figures
+from sedna_tinyms.jobs.progress import figures_in_words
+
+__all__ = ["accuracy_rows", "headline", "learning", "on", "summary"]
 
 FORGOTTEN = 0.03
 """A loss of less than three points on an earlier domain counts as kept."""
@@ -64,6 +67,11 @@ def accuracy_rows(results: Results) -> tuple[list[str], list[list[str]]]:
     ]
     rows.append(["in service at the end", *_percentages(results, results.served), ""])
     return ["model", *results.domains, "outcome"], rows
+
+
+def learning(results: Results) -> str:
+    """Say what the domains brought together cost each other, by the accuracy matrix."""
+    return figures_in_words(plain_figures(results.matrix))
 
 
 def _percentages(results: Results, accuracy: dict[str, float]) -> list[str]:

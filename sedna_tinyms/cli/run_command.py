@@ -20,7 +20,7 @@ from sedna_tinyms.jobs.events import Event
 from sedna_tinyms.jobs.manifest.findings import Severity
 from sedna_tinyms.jobs.manifest.loading import load_job
 from sedna_tinyms.jobs.manifest.spec import Job
-from sedna_tinyms.jobs.progress import show_progress
+from sedna_tinyms.jobs.progress import figures_in_words, show_progress
 from sedna_tinyms.jobs.rehearsal import Rehearsal, rehearse
 from sedna_tinyms.jobs.rounds import BASE_RULES
 from sedna_tinyms.jobs.runner import JobRunner
@@ -95,6 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
         runner = _runner(job, arguments, show)
         with _stopped_by_signals(runner) as received:
             report = runner.run()
+    if report.figures:
+        print(figures_in_words(report.figures), file=sys.stderr)
     if arguments.json:
         print(json.dumps(report.as_json(), indent=2))
     if received:

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from sedna_tinyms.jobs.progress import rounds_table
+from sedna_tinyms.jobs.progress import figures_in_words, rounds_table
 from sedna_tinyms.jobs.status import JobStanding, find_jobs
 
 __all__ = ["configure", "run"]
@@ -41,3 +41,5 @@ def _print_job(job: JobStanding) -> None:
     console.print(rounds_table(title, job.rounds))
     if not job.rounds:
         console.print("no round yet")
+    if job.continual_learning:
+        console.print(figures_in_words(job.continual_learning))

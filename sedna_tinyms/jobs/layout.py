@@ -27,6 +27,7 @@ class JobLayout:
         <outputDir>/journal.jsonl   what happened, entry by entry: what a later run goes on from
         <outputDir>/status.json     the job with its status, as kubectl would show it
         <outputDir>/report.json     what each round cost and brought
+        <outputDir>/accuracy_matrix.json   accuracy on each round's samples, round after round
         <outputDir>/models/         the model versions, see `sedna_tinyms.artifact.store`
         <outputDir>/run.lock        held while a runner runs
         <outputDir>/eval/<round>/results.json   what the eval worker reported, sample by sample
@@ -38,6 +39,7 @@ class JobLayout:
         self.output = paths.local(job.spec.output_dir)
         self.status = self.output / "status.json"
         self.report = self.output / "report.json"
+        self.accuracy_matrix = self.output / "accuracy_matrix.json"
         self.journal = self.output / "journal.jsonl"
         self.models = self.output / "models"
         self.lock = self.output / "run.lock"
@@ -55,6 +57,11 @@ class JobLayout:
     def model_directory(self, round_number: int) -> Path:
         """Return the directory that a round's train worker saves into."""
         return self.output / "train" / str(round_number)
+
+    def trained_rounds(self) -> list[int]:
+        """Return the rounds whose train worker has a directory, in order."""
+        names = (path.name for path in (self.output / "train").glob("*"))
+        return sorted(int(name) for name in names if name.isdecimal())
 
     def eval_results(self, round_number: int) -> Path:
         """Return the file of what a round's eval worker reported."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
@@ -27,9 +27,15 @@ if TYPE_CHECKING:  # rich takes a tenth of a second to import, and plain lines d
     from rich.console import RenderableType
     from rich.table import Table
 
-__all__ = ["LiveView", "rounds_table", "show_progress"]
+__all__ = ["LiveView", "figures_in_words", "rounds_table", "show_progress"]
 
 DOING = {"train": "training", "eval": "evaluating", "canary": "trying the new model out"}
+FIGURES = {
+    "accuracy": "accuracy",
+    "forgetting": "forgetting",
+    "bwt": "backward transfer",
+    "fwt": "forward transfer",
+}
 ROUNDS_SHOWN = 15
 STYLES = {"deployed": "green", "refused": "yellow", "failed": "red"}
 
@@ -150,3 +156,18 @@ def rounds_table(title: str, records: Sequence[RoundRecord]) -> Table:
             Text(record.reason.partition("\n")[0]),
         )
     return table
+
+
+def figures_in_words(figures: Mapping[str, float | None]) -> str:
+    """Say the figures in one line; empty if there are none.
+
+    Examples
+    --------
+    >>> figures_in_words({"accuracy": 0.9, "forgetting": 0.012, "bwt": -0.012, "fwt": None})
+    'accuracy 0.900, forgetting 0.012, backward transfer -0.012, forward transfer not measured'
+    """
+    return ", ".join(
+        f"{words} {'not measured' if figures[name] is None else format(figures[name], '.3f')}"
+        for name, words in FIGURES.items()
+        if name in figures
+    )

@@ -1,12 +1,13 @@
-"""What a job cost and brought, kept in ``report.json`` over all of its runs."""
+"""What a job cost and brought, kept over all of its runs: the report and the accuracy matrix."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from sedna_tinyms.artifact.files import write_json
+from sedna_tinyms.jobs.accuracy import accuracy_of_rounds, plain_figures
+from sedna_tinyms.jobs.layout import JobLayout
 from sedna_tinyms.jobs.manifest.spec import Job
 from sedna_tinyms.jobs.records import RoundRecord
 from sedna_tinyms.jobs.state import JobState
@@ -19,19 +20,27 @@ class JobReport:
 
     Parameters
     ----------
-    path : Path
-        The report file.
+    layout : JobLayout
+        Where the files go.
     job : Job
         Whose report it is.
     state : JobState
         Has the records. The rounds of this report's own run are those that are not over yet.
+
+    Attributes
+    ----------
+    figures : dict of str to float or None
+        ``accuracy``, ``forgetting``, ``bwt`` and ``fwt`` when the report was last saved; empty if
+        the evaluations do not tell them.
     """
 
-    def __init__(self, path: Path, job: Job, state: JobState) -> None:
-        self.path = path
+    def __init__(self, layout: JobLayout, job: Job, state: JobState) -> None:
+        self._layout = layout
         self._head = {"job": job.name, "namespace": job.namespace}
         self._state = state
         self._earlier_rounds = state.finished
+        self._measured: int | None = None
+        self.figures: dict[str, float | None] = {}
 
     @property
     def records(self) -> list[RoundRecord]:
@@ -41,8 +50,19 @@ class JobReport:
     def as_json(self) -> dict[str, Any]:
         """Return the whole report as plain data."""
         rounds = [asdict(record) for record in self._state.records]
-        return {**self._head, "rounds": rounds, "inference": self._state.inference}
+        return {
+            **self._head,
+            "continual_learning": self.figures,
+            "rounds": rounds,
+            "inference": self._state.inference,
+        }
 
     def save(self) -> None:
-        """Write the file, whole or not at all."""
-        write_json(self.path, self.as_json())
+        """Write the files, each whole or not at all."""
+        if self._measured != self._state.finished:
+            self._measured = self._state.finished
+            matrix = accuracy_of_rounds(self._layout, self._state.records)
+            self.figures = plain_figures(matrix)
+            if matrix is not None:
+                matrix.save(self._layout.accuracy_matrix)
+        write_json(self._layout.report, self.as_json())

@@ -152,7 +152,7 @@ class JobRunner:
         check_files(self._job, self._paths)
         with hold_lock(self._layout.lock):
             state = self._open_state()
-            report = JobReport(self._layout.report, self._job, state)
+            report = JobReport(self._layout, self._job, state)
             status = JobStatus(
                 self._layout.status, self._job.manifest, state.conditions, state.condition_met
             )
@@ -261,6 +261,7 @@ class JobRunner:
             raise
         finally:
             report.save()
+        self._versions.retain(state.rounds_in_use)
         self._wait_for_samples(context.status, state)
         self._emit(RoundFinished(record))
 

@@ -30,6 +30,8 @@ class JobStanding:
         When that was reached.
     rounds : tuple of RoundRecord
         The rounds of ``report.json``.
+    continual_learning : dict of str to float or None
+        Accuracy, forgetting, BWT and FWT of ``accuracy_matrix.json``; empty if there is none.
     """
 
     name: str
@@ -40,6 +42,7 @@ class JobStanding:
     condition: str
     since: str
     rounds: tuple[RoundRecord, ...]
+    continual_learning: dict[str, float | None]
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -84,7 +87,7 @@ def _read_jobs(directory: Path) -> Iterator[JobStanding]:
 def _standing(output: Path, document: dict[str, Any]) -> JobStanding:
     conditions = document["status"]["conditions"]
     last, metadata = conditions[-1], document["metadata"]
-    rounds = _read_json(output / "report.json").get("rounds", [])
+    report = _read_json(output / "report.json")
     return JobStanding(
         name=metadata["name"],
         namespace=metadata.get("namespace", "default"),
@@ -93,7 +96,8 @@ def _standing(output: Path, document: dict[str, Any]) -> JobStanding:
         stage=last["stage"],
         condition=last["type"],
         since=last["lastTransitionTime"],
-        rounds=tuple(RoundRecord.of_json(record) for record in rounds),
+        rounds=tuple(RoundRecord.of_json(record) for record in report.get("rounds", [])),
+        continual_learning=report.get("continual_learning", {}),
     )
 
 

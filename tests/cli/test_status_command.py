@@ -59,3 +59,18 @@ def test_how_sure_it_was_is_shown(toy_job, capsys, monkeypatch):
     assert main(["status", str(toy_job.root), "--json"]) == 0
     (job,) = json.loads(capsys.readouterr().out)
     assert job["rounds"][0]["test"] == {"only_new": 5, "only_old": 0, "confidence": 0.9375}
+
+
+def test_what_the_rounds_forgot_is_shown(toy_job, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    toy_job.plan({1: {"accuracy": 0.9, "correct": [[1.0, 1.0], [0.0, 1.0]]}})
+    toy_job.add_samples(10)
+    toy_job.runner(rounds=1, annotations={"deploy-confidence": "0"}).run()
+    assert main(["status", str(toy_job.root)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "accuracy 1.000, forgetting not measured, backward transfer not measured, "
+        "forward transfer not measured"
+    )
+    assert main(["status", str(toy_job.root), "--json"]) == 0
+    (job,) = json.loads(capsys.readouterr().out)
+    assert job["continual_learning"]["accuracy"] == 1.0

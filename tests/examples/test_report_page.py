@@ -18,6 +18,7 @@ from results import gather
 from rich.console import Console
 
 from sedna_tinyms.errors import StorageError
+from sedna_tinyms.learning.accuracy_matrix import AccuracyMatrix
 
 BEGAN = 1_800_000_000
 ROUNDS = (
@@ -159,6 +160,23 @@ def test_the_tables_on_the_terminal_say_the_same(reported):
     assert ["round", "1", "98.3%", "36.1%", "deployed"] in rows
     assert ["round", "3", "64.4%", "51.1%", "refused"] in rows
     assert "4 hard examples found and labelled" in printed
+
+
+def test_what_was_forgotten_is_said_and_saved(reported):
+    root, printed = reported
+    told = (
+        "In service, by domain: accuracy 0.961, forgetting 0.003, backward transfer -0.003, "
+        "forward transfer 0.189"
+    )
+    words = " ".join(
+        " ".join(Page((root / "report.html").read_text(encoding="utf-8")).words).split()
+    )
+    assert told in " ".join(printed.split())
+    assert told in words
+    matrix = AccuracyMatrix.load(root / "accuracy_matrix.json")
+    assert matrix.learned == ["day", "night", "round 3 (refused)"]
+    assert matrix.values.tolist() == [[0.983, 0.361], [0.978, 0.944], [0.978, 0.944]]
+    assert matrix.baseline.tolist() == [0.167, 0.172]
 
 
 def test_the_picture_is_one(reported):
