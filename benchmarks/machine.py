@@ -58,19 +58,20 @@ def stopwatch() -> Callable[[], dict[str, float]]:
 
 def peak_memory_mb() -> float:
     """Return the most memory that this process ever held."""
-    return _own_memory("VmHWM")
+    return _memory("VmHWM")
 
 
-def resident_mb() -> float:
-    """Return the memory that this process holds."""
-    return _own_memory("VmRSS")
+def resident_mb(process: int | str = "self") -> float:
+    """Return the memory that a process holds."""
+    return _memory("VmRSS", process)
 
 
-def _own_memory(name: str) -> float:
-    for line in _lines("/proc/self/status"):
+def _memory(name: str, process: int | str = "self") -> float:
+    status = f"/proc/{process}/status"
+    for line in _lines(status):
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024 / MEBIBYTE
-    raise UsageError(f"/proc/self/status does not say {name}: the benchmarks need Linux")
+    raise UsageError(f"{status} does not say {name}: the benchmarks need Linux")
 
 
 def _lines(path: str) -> Iterable[str]:

@@ -42,7 +42,12 @@ def answer(job: IncrementalLearning, picture: Path, store: HardExampleStore) -> 
         return {"error": str(error)}
     if hard:
         hard = store.offer(picture, WORTH.score(prediction), prediction.embedding) is Kept.KEPT
-    return {"class": prediction.class_name, "score": prediction.score, "hard": hard}
+    return {
+        "class": prediction.class_name,
+        "score": prediction.score,
+        "hard": hard,
+        "version": prediction.version,
+    }
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ SCRIPTS = {
     "core": ("core.py", "the TinyMS core against MindSpore as it comes, and PyTorch"),
     "onednn": ("onednn_step.py", "a training step with and without oneDNN's AVX-512"),
     "swaps": ("swaps.py", "models swapped while clients predict: answers lost, mixed; what grows"),
+    "soak": ("soak.py", "a job of many rounds and mishaps: what fails, and what grows"),
     "overload": ("overload.py", "the server, asked for twice what it can do"),
     "serving": ("serving_load.py", "requests a second of the server"),
 }

@@ -99,12 +99,18 @@ class JobState:
     @property
     def trained(self) -> list[ReportedModel]:
         """What the last round that trained reported."""
-        return self._models(lambda record: record.trained)
+        return _models(self._last(lambda record: record.trained))
 
     @property
     def deployed(self) -> list[ReportedModel]:
         """What the round reported whose model is in service; nothing before the first."""
-        return self._models(lambda record: record.outcome == "deployed")
+        return _models(self._last(_is_deployed))
+
+    @property
+    def rounds_in_use(self) -> set[int]:
+        """The rounds that the next one may start from, by one rule or the other."""
+        last = (self._last(lambda each: each.trained), self._last(_is_deployed))
+        return {record.round for record in last if record is not None}
 
     # --- what happens -------------------------------------------------------------------------
 
@@ -221,9 +227,16 @@ class JobState:
         if data["job"] != self._job:
             raise ValueError(f"it is of the job {data['job']}, not {self._job}")
 
-    def _models(self, wanted: Callable[[RoundRecord], bool]) -> list[ReportedModel]:
-        record = next((each for each in reversed(self.records) if wanted(each)), None)
-        return [] if record is None else read_models(record.models)
+    def _last(self, wanted: Callable[[RoundRecord], bool]) -> RoundRecord | None:
+        return next((each for each in reversed(self.records) if wanted(each)), None)
+
+
+def _is_deployed(record: RoundRecord) -> bool:
+    return record.outcome == "deployed"
+
+
+def _models(record: RoundRecord | None) -> list[ReportedModel]:
+    return [] if record is None else read_models(record.models)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ service before the first round is a version too, so that there is always a way b
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from sedna_tinyms.jobs.layout import JobLayout
 from sedna_tinyms.jobs.manifest.spec import Job
 from sedna_tinyms.jobs.models import ReportedModel, choose_model
 from sedna_tinyms.jobs.paths import HostPaths
+from sedna_tinyms.jobs.retention import retain
 from sedna_tinyms.jobs.status import runner_of
 
 __all__ = ["JobVersions", "RolledBack", "roll_back"]
@@ -53,6 +54,7 @@ class JobVersions:
     ) -> None:
         self._job = job
         self._paths = paths
+        self._layout = layout
         self._note = note
         self._noted: set[str] = set()
         self.store = ModelStore(
@@ -146,7 +148,7 @@ class JobVersions:
 
     @contextmanager
     def deploying(self, version: ModelVersion | None) -> Iterator[None]:
-        """Put a version into service in this block; the pointer follows, then old ones go.
+        """Put a version into service in this block; the pointer follows.
 
         Raises
         ------
@@ -162,11 +164,17 @@ class JobVersions:
             with self.store.deploying(version.description.version):
                 yield
                 in_service = True
-            self.store.retain(int(self._job.gates.keep_versions), int(self._job.gates.keep_bytes))
         except SednaTinyMSError as error:
             if not in_service:
                 raise
             self._note(f"the model versions are not up to date: {error}")
+
+    def retain(self, in_use: Collection[int]) -> None:
+        """Remove what is too old to keep, but for the files of the rounds `in_use`."""
+        try:
+            retain(self._job.gates, self._layout, self.store, in_use)
+        except SednaTinyMSError as error:
+            self._note(f"old models could not be removed: {error}")
 
     def base(self, chosen: ReportedModel) -> ReportedModel:
         """Return what a round starts from: what was chosen, or what somebody went back to."""

@@ -44,6 +44,7 @@ def play(toy_job, versions, round_number, base=BASE, **settings):
         replacement = versions.replacement(version)
         replacement.apply()
         replacement.done()
+    versions.retain({round_number})
     return models[0]
 
 
@@ -145,7 +146,36 @@ def test_the_oldest_versions_go(toy_job, notes):
     for number in range(1, 6):
         play(toy_job, versions, number)
     assert versions.store.numbers() == [4, 5, 6]
+    assert saved(toy_job) == ["3", "4", "5"]
     assert notes == []
+
+
+def saved(toy_job):
+    return sorted(path.name for path in (toy_job.output / "train").iterdir())
+
+
+def test_the_models_of_refused_rounds_go_too_and_those_in_use_stay(toy_job, notes):
+    versions = versions_of(toy_job, notes, annotations={"keep-versions": "2"})
+    versions.take_up()
+    play(toy_job, versions, 1)
+    for number in range(2, 6):
+        models = trained(toy_job, number, weight=number / 8)
+        versions.publish(number, models, BASE, metrics={}, needed=False)
+        versions.retain({1, number})
+    # The deployed version and the one before it, too; of the others, the newest.
+    assert versions.store.numbers() == [1, 2, 6]
+    assert saved(toy_job) == ["1", "4", "5"]
+    assert notes == []
+
+
+def test_what_cannot_be_removed_is_noted(toy_job, notes):
+    versions = versions_of(toy_job, notes, annotations={"keep-versions": "1"})
+    trained(toy_job, 2)
+    (toy_job.output / "train" / "1").symlink_to(toy_job.here)
+    versions.retain({2})
+    (note,) = notes
+    assert list(toy_job.here.iterdir())
+    assert note.startswith("old models could not be removed: cannot remove ")
 
 
 @pytest.mark.parametrize("limit", [{"keep-versions": "1"}, {"keep-bytes": "0"}])

@@ -28,6 +28,9 @@ __all__ = ["Assignment", "Inbox", "StopRequestedError", "Supervisor", "worker_te
 REPORT_KIND = {"train": "train", "eval": "eval", "inference": "deploy"}
 FINAL = ("completed", "failed")
 
+MOST_REMEMBERED = 20
+"""How many workers that have ended are known by name, should a late report come."""
+
 
 class StopRequestedError(Exception):
     """Somebody asked the job to stop."""
@@ -180,9 +183,16 @@ class Supervisor:
             on_exit=self._inbox.put,
             grace_seconds=template.termination_grace_period_seconds,
         )
+        self._forget()
         assignment = self._assignments[name] = Assignment(round_number, worker, awaited)
         self._emit(WorkerStarted(round_number, kind, name, worker.pid, log))
         return assignment
+
+    def _forget(self) -> None:
+        """Let go of those who ended long ago: a job runs for months."""
+        ended = [name for name, each in self._assignments.items() if each.ended]
+        for name in ended[:-MOST_REMEMBERED]:
+            del self._assignments[name]
 
     def stop(self, assignment: Assignment) -> WorkerExit:
         """End a worker, if it has not ended, and return how it did."""
@@ -228,8 +238,9 @@ class Supervisor:
                 self._emit(Noted(f"refused a report of {name!r:.60}: {reason}"))
                 if name in self._assignments:
                     self._assignments[name].refusals.append(reason)
-            case Worker(exit=WorkerExit() as end):
-                self._note_end(self._assignments[message.name], end)
+            case Worker(name=name, exit=WorkerExit() as end):
+                if name in self._assignments:
+                    self._note_end(self._assignments[name], end)
 
     def _hear(self, report: Report) -> None:
         assignment = self._assignments.get(report.worker)
