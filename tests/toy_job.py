@@ -113,7 +113,9 @@ lines = pathlib.Path(os.environ["TRAIN_DATASET_URL"]).read_text().splitlines()
 remember(kind="train", lines=lines, base=pathlib.Path(os.environ["BASE_MODEL_URL"]).read_text())
 what = todo.get("train")
 act(what)
-memory = bytearray(todo.get("bytes", 0))
+memory = b"x" * todo.get("bytes", 0)
+if what == "stay unreported":
+    time.sleep(600)
 directory.mkdir(parents=True)
 model = directory / "model.ckpt"
 model.write_text(str(todo.get("accuracy", 0.5)))
@@ -172,6 +174,7 @@ print("serving", flush=True)
 starts = sum('"inference"' in line for line in (HERE / "seen.jsonl").open())
 if starts <= todo.get("crashes", 0):
     act("crash")
+memory = b"x" * todo.get("bytes", 0)
 config, last = os.environ.get("MODEL_HOT_UPDATE_CONFIG"), None
 while True:
     time.sleep(0.02)
@@ -246,13 +249,13 @@ class ToyJob:
         through_exec: bool = False,
         two_formats: bool = False,
         annotations: dict[str, str] | None = None,
-        memory: str = "",
+        memory: dict[str, str] | None = None,
     ) -> Path:
         """Write the job's YAML.
 
         With `two_formats`, onnx is deployed, and ckpt compared with a Model of its own. The
         `annotations` are those of sedna-tinyms.io; there is no canary without one. `memory` is
-        what the inference worker may take.
+        what a kind of worker may take.
         """
         ours = {"canary-timeout-seconds": "0"} | (annotations or {})
         noted = {f"sedna-tinyms.io/{name}": value for name, value in ours.items()}
@@ -267,8 +270,8 @@ class ToyJob:
                 if through_exec
                 else f'command: ["python", "-m", "toy_{kind}"]'
             )
-            if kind == "inference" and memory:
-                command += f", resources: {{limits: {{memory: {memory}}}}}"
+            if memory and kind in memory:
+                command += f", resources: {{limits: {{memory: {memory[kind]}}}}}"
             template = (
                 "{spec: {restartPolicy: Never, terminationGracePeriodSeconds: 1, containers: "
                 f"[{{name: {kind}, image: toy, {command}}}]}}}}"
@@ -288,7 +291,7 @@ class ToyJob:
         hot: bool = False,
         two_formats: bool = False,
         annotations: dict[str, str] | None = None,
-        memory: str = "",
+        memory: dict[str, str] | None = None,
         **settings: Any,
     ) -> JobRunner:
         """Return a runner that looks often and keeps its events in `events`."""

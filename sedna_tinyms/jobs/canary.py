@@ -53,6 +53,8 @@ def play_canary(
     end = supervisor.stop(assignment)
     if overdue:
         return _failed(assignment, f"it did not answer within {limit:g} s and was stopped"), end
+    if end.excess is not None:
+        return _failed(assignment, f"it takes {end.excess}"), end
     return _read(said) or _failed(assignment, f"its process ended with {end}"), end
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "CanaryEnded",
     "Decided",
     "Deployed",
+    "EnginesChosen",
     "Event",
     "JobStarted",
     "JobStopped",
@@ -104,6 +105,19 @@ class WorkerFinished:
 
 
 @dataclass(frozen=True)
+class EnginesChosen:
+    """What a train or eval worker computed with, part by part, and why."""
+
+    round: int
+    kind: str
+    engines: dict[str, str]
+
+    def __str__(self) -> str:
+        parts = "; ".join(f"{part} on {engine}" for part, engine in self.engines.items())
+        return f"round {self.round}: {self.kind} worker: {parts}"
+
+
+@dataclass(frozen=True)
 class Decided:
     """The two evaluations were compared."""
 
@@ -178,6 +192,7 @@ Event: TypeAlias = (
     | RoundStarted
     | WorkerStarted
     | WorkerFinished
+    | EnginesChosen
     | Decided
     | CanaryEnded
     | Deployed

@@ -10,7 +10,7 @@ from sedna_tinyms.errors import ModelFileError, did_you_mean
 from sedna_tinyms.jobs.confidence import without_outcomes
 from sedna_tinyms.jobs.manifest.spec import ModelResource
 
-__all__ = ["ReportedModel", "choose_model", "read_models"]
+__all__ = ["ReportedModel", "choose_model", "engines_of", "read_models"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,12 @@ def _read_model(number: int, entry: Mapping[str, Any]) -> ReportedModel:
             f"results[{number}].device_soc_versions of the report is {chips!r:.60}, not a list"
         )
     return ReportedModel(entry["format"], entry["url"], metrics, tuple(map(str, chips)))
+
+
+def engines_of(results: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return what a report says computed which part of the work; of two models, the first's."""
+    engines = results[0].get("engines") if results else None
+    return {str(k): str(v) for k, v in engines.items()} if isinstance(engines, dict) else {}
 
 
 def choose_model(models: Sequence[ReportedModel], like: ModelResource) -> ReportedModel:

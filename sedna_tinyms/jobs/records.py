@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -25,16 +26,19 @@ class StageRecord:
         The worker's peak memory (see `WorkerExit`); None where no worker ended with the stage.
     exit_code : int or None
         The worker's; None likewise.
+    engines : dict of str to str
+        What computed which part of the work, and why, if the worker told.
     """
 
     seconds: float
     peak_bytes: int | None = None
     exit_code: int | None = None
+    engines: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, end: WorkerExit) -> StageRecord:
+    def of(cls, end: WorkerExit, engines: Mapping[str, str] | None = None) -> StageRecord:
         """Return the record of a stage that was one worker."""
-        return cls(end.seconds, end.peak_bytes, end.code)
+        return cls(end.seconds, end.peak_bytes, end.code, dict(engines or {}))
 
     def __str__(self) -> str:
         memory = f", {self.peak_bytes / 1e9:.2f} GB" if self.peak_bytes else ""

@@ -23,10 +23,17 @@ from sedna_tinyms.jobs.conditions import JobStatus
 from sedna_tinyms.jobs.confidence import without_outcomes
 from sedna_tinyms.jobs.decision import Decision, compare, decide
 from sedna_tinyms.jobs.deploy import ModelReplacement
-from sedna_tinyms.jobs.events import CanaryEnded, Decided, Deployed, Event, RoundStarted
+from sedna_tinyms.jobs.events import (
+    CanaryEnded,
+    Decided,
+    Deployed,
+    EnginesChosen,
+    Event,
+    RoundStarted,
+)
 from sedna_tinyms.jobs.layout import JobLayout
 from sedna_tinyms.jobs.manifest.spec import Job, ModelResource
-from sedna_tinyms.jobs.models import ReportedModel, choose_model, read_models
+from sedna_tinyms.jobs.models import ReportedModel, choose_model, engines_of, read_models
 from sedna_tinyms.jobs.paths import HostPaths
 from sedna_tinyms.jobs.records import StageRecord
 from sedna_tinyms.jobs.state import STEPS, JobState
@@ -316,7 +323,10 @@ class Round:
             if failure.end is not None:
                 self._record.stages[kind] = StageRecord.of(failure.end)
             raise
-        self._record.stages[kind] = StageRecord.of(end)
+        engines = engines_of(report.results)
+        self._record.stages[kind] = StageRecord.of(end, engines)
+        if engines:
+            context.emit(EnginesChosen(self._record.round, kind, engines))
         return report
 
     @property

@@ -39,7 +39,7 @@ def refused(toy_job, record):
 
 def test_a_model_that_answers_is_deployed(toy_job, tmp_path, play):
     model = write_classifier(tmp_path / "sound.onnx")
-    record = play(model, memory="4Gi")
+    record = play(model, memory={"inference": "4Gi"})
     assert (record.outcome, record.canary["outcome"]) == ("deployed", "passed")
     assert record.canary["pictures"] == 2
     assert toy_job.deployed.read_bytes() == model.read_bytes()
@@ -66,7 +66,7 @@ def test_a_model_that_is_cut_short_is_refused(toy_job, tmp_path, play):
 @pytest.mark.parametrize(
     ("limits", "reason"),
     [
-        ({"memory": "20Mi"}, "of memory, and may take 21 MB"),
+        ({"memory": {"inference": "40Mi"}}, "of memory, and may take 42 MB"),
         (
             {"annotations": {"canary-timeout-seconds": "60", "canary-max-latency-ms": "0.0001"}},
             "ms a picture, and may take 0.0001",

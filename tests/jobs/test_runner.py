@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -306,6 +307,36 @@ def test_a_worker_that_hangs_is_ended_at_its_limit(toy_job, play):
     assert "took longer than 0.5 s" in records[0].reason
     assert records[0].failure["last_lines"] == ["hanging"]
     assert records[0].stages["train"].exit_code == -9
+
+
+def test_a_worker_that_eats_memory_is_ended_and_its_round_fails(toy_job, play):
+    memory = {"train": "100Mi", "eval": "1Gi"}
+    records = play({1: {"train": "stay unreported", "bytes": 300 << 20}, 2: {}}, memory=memory)
+    assert outcomes(records) == ["failed", "deployed"]
+    assert records[0].failure["reason"] == "MemoryExceeded"
+    line = next(
+        number
+        for number, text in enumerate(toy_job.yaml(memory=memory).read_text().splitlines(), 1)
+        if "100Mi" in text
+    )
+    assert re.fullmatch(
+        r"the train worker took \d+ MB of memory, and may take 105 MB \("
+        rf"{toy_job.here}/job.yaml:{line}: resources.limits.memory\), and was stopped: raise that "
+        "limit, or let the worker take less at once, as with a smaller batch",
+        records[0].reason,
+    )
+
+
+def test_an_inference_worker_that_eats_memory_starts_again(toy_job):
+    toy_job.plan({"inference": {"bytes": 300 << 20}})
+    runner = toy_job.runner(memory={"inference": "100Mi"})
+    toy_job.on(Noted, lambda event: "it took" in event.message and runner.stop())
+    runner.run()
+    assert re.search(
+        r"the inference worker ended \(SIGTERM: it took \d+ MB of memory, and may take 105 MB \(.*"
+        r"resources.limits.memory\)\): serving; it starts again in 1 s",
+        notes(toy_job),
+    )
 
 
 def test_of_two_reports_the_first_counts(toy_job, play):

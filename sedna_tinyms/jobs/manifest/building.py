@@ -111,7 +111,7 @@ def _template(document: YamlNode, stage: str) -> WorkerTemplate:
     plain_pod: Any = pod.plain()
     plain: Any = container.plain()
     grace = plain_pod.get("terminationGracePeriodSeconds")
-    limits = (plain.get("resources") or {}).get("limits") or {}
+    memory = container.get("resources", "limits", "memory")
     return WorkerTemplate(
         command=tuple(plain.get("command") or ()),
         args=tuple(plain.get("args") or ()),
@@ -122,6 +122,7 @@ def _template(document: YamlNode, stage: str) -> WorkerTemplate:
         },
         active_deadline_seconds=plain_pod.get("activeDeadlineSeconds"),
         termination_grace_period_seconds=30 if grace is None else grace,
-        memory_limit_bytes=memory_bytes(limits["memory"]) if limits.get("memory") else None,
+        memory_limit_bytes=memory_bytes(str(memory.value)) if memory and memory.value else None,
+        memory_limit_line=memory.line if memory else 0,
         line=container.line,
     )

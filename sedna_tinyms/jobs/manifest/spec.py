@@ -104,8 +104,10 @@ class WorkerTemplate:
     termination_grace_period_seconds : int
         How long a worker may take between being asked to end and being killed.
     memory_limit_bytes : int or None
-        ``resources.limits.memory``, over which a cluster kills the worker. Here a new model's
-        canary is held to that of the inference worker.
+        ``resources.limits.memory``: a worker that takes more is ended. A new model's canary is
+        held to that of the inference worker.
+    memory_limit_line : int
+        Where that stands in the YAML.
     line : int
         Where the container starts in the YAML.
     """
@@ -116,6 +118,7 @@ class WorkerTemplate:
     active_deadline_seconds: int | None = None
     termination_grace_period_seconds: int = 30
     memory_limit_bytes: int | None = None
+    memory_limit_line: int = field(default=0, compare=False)
     line: int = field(default=0, compare=False)
 
 

@@ -47,7 +47,7 @@ def check_template(kind: str, template: YamlNode, path: str, findings: Findings)
         return
     container = containers.items[0]
     ignored += [f"containers[0].{key}" for key in container.mapping if key in CONTAINER_IGNORED]
-    ignored += _ignored_resources(kind, container)
+    ignored += _ignored_resources(container)
     if ignored:
         findings.note(
             pod.line,
@@ -70,12 +70,12 @@ def check_template(kind: str, template: YamlNode, path: str, findings: Findings)
     _check_expansions(container, f"{path}.spec.containers[0]", findings)
 
 
-def _ignored_resources(kind: str, container: YamlNode) -> list[str]:
-    """Return the resources without effect, which the memory of a canary is not."""
+def _ignored_resources(container: YamlNode) -> list[str]:
+    """Return the resources without effect, which the limit of memory is not."""
     resources = container.get("resources")
     if resources is None:
         return []
-    if kind != "inference" or container.get("resources", "limits", "memory") is None:
+    if container.get("resources", "limits", "memory") is None:
         return ["containers[0].resources"]
     limits = resources.mapping["limits"].mapping
     kept = [f"limits.{key}" for key in limits if key != "memory"]

@@ -25,7 +25,8 @@ class StageFailedError(WorkerError):
     Attributes
     ----------
     reason : str
-        One word for a machine: ``WorkerFailed``, ``NoReport``, ``LimitExceeded`` ...
+        One word for a machine: ``WorkerFailed``, ``NoReport``, ``LimitExceeded``,
+        ``MemoryExceeded`` ...
     last_lines : sequence of str
         What the worker wrote last.
     end : WorkerExit or None
@@ -63,7 +64,8 @@ def run_stage_worker(
     Raises
     ------
     StageFailedError
-        If it ends without a report, reports that it failed, or takes longer than the limit.
+        If it ends without a report, reports that it failed, or takes longer than the limit or
+        more memory than its template's.
     """
     assignment = supervisor.start(kind, round_number, variables, awaited=True)
     on_start()
@@ -90,6 +92,12 @@ def _failure(
     worker = assignment.worker
     if assignment.report is not None:
         reason, what = "ReportedFailed", "reported that it failed"
+    elif end.excess is not None:
+        reason = "MemoryExceeded"
+        what = (
+            f"took {end.excess}, and was stopped: raise that limit, or let the worker take less at "
+            "once, as with a smaller batch"
+        )
     elif overdue_seconds is not None:
         reason, what = "LimitExceeded", f"took longer than {overdue_seconds:g} s and was stopped"
     elif end.code == 0:

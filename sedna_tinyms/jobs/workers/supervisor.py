@@ -21,6 +21,7 @@ from sedna_tinyms.jobs.paths import HostPaths
 from sedna_tinyms.jobs.workers.command import worker_command
 from sedna_tinyms.jobs.workers.endpoint import Endpoint, Refusal, Report
 from sedna_tinyms.jobs.workers.environment import common_variables, worker_environment
+from sedna_tinyms.jobs.workers.processes import MemoryLimit
 from sedna_tinyms.jobs.workers.worker import Worker, WorkerExit, worker_name
 
 __all__ = ["Assignment", "Inbox", "StopRequestedError", "Supervisor", "worker_templates"]
@@ -182,11 +183,18 @@ class Supervisor:
             log=log,
             on_exit=self._inbox.put,
             grace_seconds=template.termination_grace_period_seconds,
+            memory=self._memory_limit(template),
         )
         self._forget()
         assignment = self._assignments[name] = Assignment(round_number, worker, awaited)
         self._emit(WorkerStarted(round_number, kind, name, worker.pid, log))
         return assignment
+
+    def _memory_limit(self, template: WorkerTemplate) -> MemoryLimit | None:
+        if template.memory_limit_bytes is None:
+            return None
+        source = f"{self._job.source}:{template.memory_limit_line}: resources.limits.memory"
+        return MemoryLimit(template.memory_limit_bytes, source)
 
     def _forget(self) -> None:
         """Let go of those who ended long ago: a job runs for months."""

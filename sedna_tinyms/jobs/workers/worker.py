@@ -2,7 +2,8 @@
 
 A worker leads a session of its own, so a Ctrl-C at the terminal reaches the runner alone, and
 everything that the worker starts can be ended with it, as a container's end would. It is killed
-if the runner goes without ending it (see `lifeline`).
+if the runner goes without ending it (see `lifeline`), and ended if it takes more memory than it
+may (see `processes`).
 """
 
 from __future__ import annotations
@@ -19,10 +20,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 
 from sedna_tinyms.errors import WorkerError
 from sedna_tinyms.jobs.workers import lifeline
+from sedna_tinyms.jobs.workers.processes import (
+    MemoryLimit,
+    end_strays,
+    memory_of,
+    processes_of,
+)
 
 __all__ = ["Worker", "WorkerExit", "last_lines", "worker_name"]
 
@@ -35,6 +42,12 @@ NAME_PREFIX = {
 
 TAIL_BYTES = 16 * 1024
 """How much of a log is read for its last lines."""
+
+MEMORY_LOOK_SECONDS = 0.25
+"""How often the memory of a worker that has a limit is looked at."""
+
+MEMORY_GRACE_SECONDS = 2.0
+"""How long a worker over its limit may take to end, at most: meanwhile it takes more."""
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
 """Terminal sequences and control characters, which a status file has no use for."""
@@ -59,13 +72,19 @@ class WorkerExit:
     peak_bytes : int or None
         Resident memory of its largest process at its largest. None if that was less than this
         process's own: Linux starts the count of a child there.
+    excess : str or None
+        How much memory it took and may take, if it was ended for that.
     """
 
     code: int
     seconds: float
     peak_bytes: int | None
+    excess: str | None = None
 
     def __str__(self) -> str:
+        return f"{self._how()}: it took {self.excess}" if self.excess else self._how()
+
+    def _how(self) -> str:
         if self.code >= 0:
             return f"exit code {self.code}"
         try:
@@ -110,6 +129,8 @@ class Worker:
         Called once with this worker when it has ended, on a thread of its own.
     grace_seconds : float, default 30
         How long it may take to end when asked to.
+    memory : MemoryLimit, optional
+        What it and all that it starts may take.
 
     Raises
     ------
@@ -128,6 +149,7 @@ class Worker:
         log: Path,
         on_exit: Callable[[Worker], object],
         grace_seconds: float = 30.0,
+        memory: MemoryLimit | None = None,
     ) -> None:
         self.name = name
         self.kind = kind
@@ -135,6 +157,8 @@ class Worker:
         self.exit: WorkerExit | None = None
         self._on_exit = on_exit
         self._grace_seconds = grace_seconds
+        self._excess: str | None = None
+        self._ended = Event()
         self._reaping = Lock()
         tied = [sys.executable, "-I", "-S", lifeline.__file__, str(os.getpid()), *command]
         try:
@@ -156,6 +180,10 @@ class Worker:
             raise WorkerError(f"the {kind} worker cannot be started: {error}") from error
         self._watcher = Thread(target=self._watch, name=f"watch {name}", daemon=True)
         self._watcher.start()
+        if memory is not None:
+            Thread(
+                target=self._hold_to, args=(memory,), name=f"memory of {name}", daemon=True
+            ).start()
 
     @property
     def pid(self) -> int:
@@ -197,6 +225,7 @@ class Worker:
         os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         with self._reaping:
             os.killpg(self.pid, signal.SIGKILL)
+            end_strays(self.name)
             _, status, usage = os.wait4(self.pid, 0)
             code = self._process.returncode = os.waitstatus_to_exitcode(status)
             measured = usage.ru_maxrss > self._count_starts_at
@@ -204,5 +233,18 @@ class Worker:
                 code,
                 time.monotonic() - self._started,
                 usage.ru_maxrss * 1024 if measured else None,
+                self._excess,
             )
+        self._ended.set()
         self._on_exit(self)
+
+    def _hold_to(self, limit: MemoryLimit) -> None:
+        """End the worker when it takes more memory than it may."""
+        while not self._ended.wait(MEMORY_LOOK_SECONDS):
+            used = memory_of(processes_of(self.name, self.pid), enough=limit.size)
+            self._excess = limit.excess(used)
+            if self._excess is not None:
+                self.terminate()
+                self._ended.wait(min(self._grace_seconds, MEMORY_GRACE_SECONDS))
+                self._signal(signal.SIGKILL)
+                return

@@ -11,6 +11,7 @@ import pytest
 from toy_job import wait_until
 
 from sedna_tinyms.errors import WorkerError
+from sedna_tinyms.jobs.workers.processes import MemoryLimit
 from sedna_tinyms.jobs.workers.worker import Worker, worker_name
 
 IGNORE_TERM = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -21,7 +22,15 @@ SLEEP = "import time; print('ready', flush=True); time.sleep(60)\n"
 def start(tmp_path):
     workers = []
 
-    def start(script, *, name="train-worker-abcde", environment=None, command=None, grace=30.0):
+    def start(
+        script,
+        *,
+        name="train-worker-abcde",
+        environment=None,
+        command=None,
+        grace=30.0,
+        memory=None,
+    ):
         ended = SimpleQueue()
         worker = Worker(
             name,
@@ -32,6 +41,7 @@ def start(tmp_path):
             log=tmp_path / "logs" / "1-train.log",
             on_exit=ended.put,
             grace_seconds=grace,
+            memory=memory and MemoryLimit(memory, "job.yaml:7"),
         )
         worker.ended = ended
         workers.append(worker)
@@ -157,6 +167,72 @@ def test_what_a_worker_started_ends_with_it(start, script):
         worker.stop()
     worker.ended.get(timeout=10)
     wait_until(lambda: not alive(child))
+
+
+DAEMON = (
+    "import subprocess, sys, time\n"
+    f"child = subprocess.Popen([sys.executable, '-c', {IGNORE_TERM + SLEEP!r}],"
+    " stdout=subprocess.PIPE, start_new_session=True)\n"
+    "child.stdout.readline()\n"
+    "print(child.pid, flush=True)\n"
+)
+
+
+def test_what_left_the_workers_session_ends_with_it_too(start):
+    environment = {"PATH": os.environ["PATH"], "WORKER_NAME": "train-worker-abcde"}
+    other = start(
+        DAEMON + "time.sleep(60)", name="x", environment={**environment, "WORKER_NAME": "x"}
+    )
+    wait_until(other.last_lines)
+    worker = start(DAEMON, environment=environment)
+    worker.ended.get(timeout=10)
+    child = int(worker.last_lines()[0])
+    wait_until(lambda: not alive(child))
+    assert alive(int(other.last_lines()[0])), "of another worker"
+
+
+MEBIBYTE = 1 << 20
+EAT = "memory = []\nfor _ in range(500): memory.append(b'x' * (1 << 20))\n"
+
+
+def test_a_worker_that_takes_too_much_memory_is_ended(start):
+    worker = start(EAT + SLEEP, memory=100 * MEBIBYTE)
+    worker.ended.get(timeout=20)
+    assert worker.exit.code == -signal.SIGTERM
+    assert re.fullmatch(
+        r"SIGTERM: it took \d{3} MB of memory, and may take 105 MB \(job.yaml:7\)", str(worker.exit)
+    )
+
+
+def test_one_that_will_not_end_is_killed_soon_whatever_its_grace(start):
+    worker = start(IGNORE_TERM + EAT + SLEEP, memory=100 * MEBIBYTE, grace=600)
+    worker.ended.get(timeout=20)
+    assert worker.exit.code == -signal.SIGKILL
+    assert worker.exit.excess
+
+
+def test_the_memory_of_what_a_worker_started_counts(start):
+    child = EAT.replace("500", "70") + SLEEP
+    worker = start(
+        "import subprocess, sys, time\n"
+        f"for _ in range(3): subprocess.Popen([sys.executable, '-c', {child!r}])\n"
+        "time.sleep(60)",
+        memory=150 * MEBIBYTE,
+    )
+    worker.ended.get(timeout=20)
+    assert worker.exit.excess
+
+
+def test_memory_that_processes_share_counts_once(start):
+    worker = start(
+        EAT.replace("500", "70") + "import os, time\n"
+        "children = [os.fork() for _ in range(1)]\n"
+        "if children[0]: children.append(os.fork())\n"
+        "time.sleep(1.5)\n",
+        memory=150 * MEBIBYTE,
+    )
+    worker.ended.get(timeout=20)
+    assert str(worker.exit) == "exit code 0"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs PR_SET_PDEATHSIG")
