@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -20,12 +21,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from machine import machine
 
 from sedna_tinyms.artifact.files import write_json
 from sedna_tinyms.errors import SednaTinyMSError, UsageError, WorkerError, did_you_mean
+from sedna_tinyms.jobs.workers import lifeline
 from sedna_tinyms.onednn import KEEP_DEFAULT, LIMIT, limit_instruction_set
 
 __all__ = [
@@ -165,6 +167,7 @@ def main(benchmark: Benchmark, arguments: Sequence[str] | None = None) -> int:
         if options.run:
             _measure(benchmark, options)
             return 0
+        signal.signal(signal.SIGTERM, _end)
         return _Session(benchmark, options, given).carry_out()
     except SednaTinyMSError as error:
         print(f"{benchmark.name}: {error}", file=sys.stderr)
@@ -323,14 +326,9 @@ class _Session:
         own = Path(tempfile.mkdtemp(dir=self.shared))
         run = Run(place, number, self.shared, own, time.monotonic())
         command = [sys.executable, self.benchmark.script, *self.arguments]
-        done = subprocess.run(
-            [*command, "--run", json.dumps(asdict(run), default=str)],
-            env=self._environment(own, environment),
-            stdout=sys.stderr,  # what libraries print does not belong to the table
-            check=False,
-        )
-        if done.returncode:
-            raise WorkerError(f"its process ended with {done.returncode}; its words stand above")
+        command += ["--run", json.dumps(asdict(run), default=str)]
+        if code := _exit_code(command, self._environment(own, environment)):
+            raise WorkerError(f"its process ended with {code}; its words stand above")
         numbers: Numbers = json.loads((own / "numbers.json").read_text(encoding="utf-8"))
         shutil.rmtree(own)
         return numbers
@@ -352,6 +350,28 @@ class _Session:
             rows, together = self._rows()
             report = {"benchmark": self.benchmark.name, "rows": rows, **together, **self.facts}
             write_json(self.options.json, report | {"left_out": self.left_out})
+
+
+def _exit_code(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a process to its end; neither it nor what it has started outlives this one."""
+    tied = [sys.executable, "-I", "-S", lifeline.__file__, str(os.getpid()), *command]
+    process = subprocess.Popen(
+        tied,
+        env=environment,
+        stdout=sys.stderr,  # what libraries print does not belong to the table
+        start_new_session=True,
+    )
+    try:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    finally:  # also where this process was told to end
+        os.killpg(process.pid, signal.SIGKILL)
+        code = process.wait()
+    return code
+
+
+def _end(number: int, _: object) -> NoReturn:
+    """End on a signal as on an error: what was begun is cleaned up."""
+    sys.exit(128 + number)
 
 
 def fastest(runs: Sequence[Numbers]) -> Numbers:

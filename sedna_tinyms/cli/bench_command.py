@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
+import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import sedna_tinyms
 from sedna_tinyms.errors import UsageError
@@ -40,10 +41,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="its options")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Run the benchmark's script as a program; its exit code is the command's."""
+def run(arguments: argparse.Namespace) -> NoReturn:
+    """Become the benchmark's script, which then gets the signals that are meant for it."""
     script = _find(arguments.name)
-    return subprocess.run([sys.executable, str(script), *arguments.arguments]).returncode
+    os.execv(sys.executable, [sys.executable, str(script), *arguments.arguments])  # noqa: S606
 
 
 def _find(name: str) -> Path:

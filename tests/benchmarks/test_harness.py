@@ -3,14 +3,18 @@
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 TOY = Path(__file__).with_name("toy_benchmark.py")
+ENDLESS = Path(__file__).with_name("endless_benchmark.py")
+LIMIT_SECONDS = 60.0
 
 
 def toy(directory, *arguments):
@@ -106,3 +110,52 @@ def test_an_unknown_row_is_refused_with_the_nearest(tmp_path):
 )
 def test_numbers_out_of_range_are_refused(tmp_path, arguments):
     assert toy(tmp_path, *arguments).returncode == 2
+
+
+# --- interrupted --------------------------------------------------------------------------------
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def alive(pid):
+    try:
+        stat = Path("/proc", str(pid), "stat").read_text()
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs PR_SET_PDEATHSIG")
+@pytest.mark.parametrize(
+    ("number", "outlives", "code"),
+    [(signal.SIGTERM, False, 143), (signal.SIGINT, False, -2), (signal.SIGKILL, True, -9)],
+)
+def test_a_row_does_not_outlive_its_benchmark(number, outlives, code, tmp_path):
+    noted, temporary = tmp_path / "noted", tmp_path / "temporary"
+    temporary.mkdir()
+    benchmark = subprocess.Popen(
+        [sys.executable, ENDLESS],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(BENCHMARKS),
+            "NOTED": str(noted),
+            "TMPDIR": str(temporary),
+        },
+        stderr=subprocess.DEVNULL,
+    )
+    with benchmark:
+        wait_until(noted.exists)
+        row, child = map(int, noted.read_text().split())
+        benchmark.send_signal(number)
+    assert benchmark.returncode == code
+    wait_until(lambda: not alive(row))
+    if outlives:  # nobody was left to end what the row had started, or to clean up
+        os.kill(child, signal.SIGKILL)
+    else:
+        assert list(temporary.iterdir()) == []
+    wait_until(lambda: not alive(child))
