@@ -8,6 +8,7 @@ row, with the same command line and `--run`, and the new process writes its numb
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import shutil
@@ -27,7 +28,6 @@ from machine import machine
 
 from sedna_tinyms.artifact.files import write_json
 from sedna_tinyms.errors import SednaTinyMSError, UsageError, WorkerError, did_you_mean
-from sedna_tinyms.jobs.workers import lifeline
 from sedna_tinyms.onednn import KEEP_DEFAULT, LIMIT, limit_instruction_set
 
 __all__ = [
@@ -51,6 +51,9 @@ STOCK = {KEEP_DEFAULT: "1"}
 
 CACHE_DIRECTORY = "SEDNA_TINYMS_ACTIVATIONS"
 """The variable that `sedna_tinyms.learning.cache` reads, which is too much to import for it."""
+
+PR_SET_PDEATHSIG = 1
+"""Linux's word for: send me this signal when my parent ends."""
 
 PREPARATION = -1
 WIDTH_OF_A_FILE = 160
@@ -165,6 +168,8 @@ def main(benchmark: Benchmark, arguments: Sequence[str] | None = None) -> int:
     options = _parser(benchmark).parse_args(given)
     try:
         if options.run:
+            if sys.platform == "linux":  # even if that is killed, which it cannot notice
+                ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
             _measure(benchmark, options)
             return 0
         signal.signal(signal.SIGTERM, _end)
@@ -354,9 +359,8 @@ class _Session:
 
 def _exit_code(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run a process to its end; neither it nor what it has started outlives this one."""
-    tied = [sys.executable, "-I", "-S", lifeline.__file__, str(os.getpid()), *command]
     process = subprocess.Popen(
-        tied,
+        command,
         env=environment,
         stdout=sys.stderr,  # what libraries print does not belong to the table
         start_new_session=True,
