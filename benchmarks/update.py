@@ -27,7 +27,7 @@ from update_peers import full_mindspore, full_pytorch, head_pytorch, save_for_py
 from sedna_tinyms.errors import UsageError
 
 BATCH = 32
-IMPORTED_LATE = ("onnx", "onnxruntime", "openvino")
+IMPORTED_LATE = ("onnxruntime", "openvino")
 """What the estimator imports where it first needs it; here, before the clock runs."""
 
 STRATEGIES = ("head", "latent")
@@ -82,8 +82,6 @@ def facts(options: argparse.Namespace) -> Numbers:
 
 def prepare(options: argparse.Namespace, run: Run) -> Numbers:
     """Write the network that all rows begin from, and let the engines be chosen."""
-    import onnx
-
     from estimators import TinyMSMobileNetV2
     from sedna_tinyms.pictures import IMAGENET_MEAN, IMAGENET_STD
     from sedna_tinyms.tinyms.model.mobilenetv2_onnx import BACKBONE_CELLS, frozen_onnx
@@ -97,7 +95,7 @@ def prepare(options: argparse.Namespace, run: Run) -> Numbers:
     backbone = frozen_onnx(
         network, BACKBONE_CELLS, IMAGENET_MEAN, IMAGENET_STD, input_size=options.size
     )
-    onnx.save(backbone, run.shared / FROZEN)
+    (run.shared / FROZEN).write_bytes(backbone)
     save_for_pytorch(network, run.shared)
     for strategy in STRATEGIES:
         if options.rows is None or strategy in options.rows:

@@ -45,6 +45,8 @@ class Canary:
         From a picture's file to its answer, one picture at a time: the median after the first.
     peak_bytes : int or None
         Resident memory of the process at its largest.
+    engine : str or None
+        What computed the answers, and why it.
     """
 
     model: str
@@ -55,6 +57,7 @@ class Canary:
     first_answer_seconds: float | None = None
     ms_per_image: float | None = None
     peak_bytes: int | None = None
+    engine: str | None = None
 
 
 def try_model(
@@ -154,15 +157,21 @@ def _why_not(model: Path) -> str:
 
 
 def _open(canary: Canary, model: Path) -> Any:
-    started = time.perf_counter()
+    """Load a model as a worker does, but never measure engines here: that would open all of them.
+
+    Their memory, and the time that it takes, would be held against the model.
+    """
+    from sedna_tinyms.engine import available_engines, choose_engine
+
     if model.suffix == ".onnx":
         from estimators import OnnxClassifier
 
-        estimator: Any = OnnxClassifier()
+        estimator: Any = OnnxClassifier(engine=choose_engine(model, measure=False))
     else:
         from estimators import TinyMSMobileNetV2
 
-        estimator = TinyMSMobileNetV2()
+        estimator = TinyMSMobileNetV2(engine=(*available_engines(), "mindspore")[0])
+    started = time.perf_counter()
     estimator.load(model)
     canary.open_seconds = time.perf_counter() - started
     return estimator
@@ -181,6 +190,7 @@ def _answer(canary: Canary, estimator: Any, pictures: Sequence[Path]) -> None:
             continue
         seconds.append(time.perf_counter() - started)
         _check(answer, len(estimator.card.class_names), picture)
+    canary.engine = estimator.engines.get("predictions")
     if not seconds:
         raise DatasetError(f"none of {len(pictures)} pictures can be read: {unreadable}")
     canary.pictures = len(seconds)
@@ -214,7 +224,7 @@ def _over_the_limit(canary: Canary, max_ms: float | None, max_bytes: int | None)
 def _figures(canary: Canary) -> str:
     return (
         f"{canary.pictures} pictures answered, {canary.ms_per_image:.1f} ms each, "
-        f"{_megabytes(canary.peak_bytes)} of memory"
+        f"{_megabytes(canary.peak_bytes)} of memory, by {canary.engine}"
     )
 
 

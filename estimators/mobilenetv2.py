@@ -88,7 +88,7 @@ class MobileNetV2Estimator(ABC):
         The model's, or "pad" and ImageNet's, by default.
     export_onnx : bool, optional
         Write ``<model>.onnx`` beside a saved model: from uint8 pixels to logits and features. By
-        default, if `onnx` and an engine are installed.
+        default, if an engine is installed.
 
     Attributes
     ----------

@@ -9,7 +9,7 @@ from __future__ import annotations
 from sedna_tinyms.engine.choice import Choice
 from sedna_tinyms.engine.cpu import usable_cores
 from sedna_tinyms.engine.engine import Engine
-from sedna_tinyms.engine.opening import available_engines, open_engine
+from sedna_tinyms.engine.opening import available_engines, choose_engine, open_engine
 from sedna_tinyms.engine.quantization import QuantizationReport, quantize
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Engine",
     "QuantizationReport",
     "available_engines",
+    "choose_engine",
     "open_engine",
     "quantize",
     "usable_cores",

@@ -1,4 +1,4 @@
-"""Opens a model on the engine asked for, or on the fastest one installed."""
+"""Chooses the engine asked for, or the fastest one installed, and opens a model on it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
@@ -27,7 +29,7 @@ from sedna_tinyms.errors import (
     did_you_mean,
 )
 
-__all__ = ["available_engines", "open_engine"]
+__all__ = ["available_engines", "choose_engine", "open_engine"]
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +53,7 @@ def available_engines() -> tuple[str, ...]:
 
 def open_engine(
     model: str | os.PathLike[str] | bytes,
-    engine: str = "auto",
+    engine: str | Choice = "auto",
     *,
     threads: int | None = None,
     precision: str = "f32",
@@ -65,16 +67,10 @@ def open_engine(
     ----------
     model : path or bytes
         An ONNX file, or its content.
-    engine : {"auto", "onnxruntime", "openvino"}
-        ``auto`` takes the fastest installed; it measures them once for each network, processor and
-        set of versions, and remembers the result in the user's cache directory.
-    threads : int, optional
-        Cores for one run; all that this process may use by default.
-    precision : {"f32", "bf16", "auto"}
-        ``bf16`` has 8 bits of mantissa and is faster where the processor has it; elsewhere, and on
-        ONNX Runtime, it is f32, and `Engine.choice` says so. ``auto`` lets the time decide.
-    batch : int
-        Samples in a typical call, with which ``auto`` measures.
+    engine : {"auto", "onnxruntime", "openvino"} or Choice
+        As for `choose_engine`, or what that has chosen, which says all but the model.
+    threads, precision, batch
+        As for `choose_engine`.
     input_shape : sequence of int, optional
         The shape of a sample that the caller is going to give.
     outputs : mapping of str to sequence of int, optional
@@ -91,6 +87,57 @@ def open_engine(
     ConfigurationError
         If an argument is out of its range.
     """
+    candidates = (
+        [engine] if isinstance(engine, Choice) else _candidates(engine, threads, precision, batch)
+    )
+    file = read_onnx(model)
+    _check_face(file, input_shape, outputs)
+    choice = _best(file, candidates, batch)
+    opened = ENGINES[choice.engine](file, choice)
+    logger.info("%s runs on %s", file.source, choice)
+    return opened
+
+
+def choose_engine(
+    model: str | os.PathLike[str] | bytes,
+    engine: str = "auto",
+    *,
+    threads: int | None = None,
+    precision: str = "f32",
+    batch: int = 1,
+    measure: bool = True,
+) -> Choice:
+    """Say what `open_engine` runs a model on, without opening it if that is known.
+
+    Parameters
+    ----------
+    model : path or bytes
+        An ONNX file, or its content.
+    engine : {"auto", "onnxruntime", "openvino"}
+        ``auto`` takes the fastest installed; it measures them once for each network, processor and
+        set of versions, and remembers the result in the user's cache directory.
+    threads : int, optional
+        Cores for one run; all that this process may use by default.
+    precision : {"f32", "bf16", "auto"}
+        ``bf16`` has 8 bits of mantissa and is faster where the processor has it; elsewhere, and on
+        ONNX Runtime, it is f32, and `Engine.choice` says so. ``auto`` lets the time decide.
+    batch : int
+        Samples in a typical call, with which ``auto`` measures.
+    measure : bool
+        False takes the lightest engine where nothing is remembered: for a process whose own memory
+        or time counts, which opening every engine would take.
+
+    Raises
+    ------
+    ModelFileError, ForeignModelError, MissingExtraError, ConfigurationError
+        As `open_engine`.
+    """
+    candidates = _candidates(engine, threads, precision, batch)
+    return _best(read_onnx(model), candidates, batch, measure=measure)
+
+
+def _candidates(engine: str, threads: int | None, precision: str, batch: int) -> list[Choice]:
+    """Return the ways in which what is installed can fulfil what was asked for."""
     threads = usable_cores() if threads is None else threads
     _check_arguments(engine, threads, precision, batch)
     installed = available_engines() if engine == "auto" else (engine,)
@@ -104,17 +151,7 @@ def open_engine(
             raise MissingExtraError(
                 f"the engine {name} is not installed: pip install 'sedna-tinyms[{EXTRAS[name]}]'"
             )
-    file = read_onnx(model)
-    _check_face(file, input_shape, outputs)
-    candidates = [
-        choice for name in installed for choice in _choices(name, threads, precision, engine)
-    ]
-    if len(candidates) == 1:
-        opened = ENGINES[candidates[0].engine](file, candidates[0])
-    else:
-        opened = _fastest(file, candidates, batch)
-    logger.info("%s runs on %s", file.source, opened.choice)
-    return opened
+    return [choice for name in installed for choice in _choices(name, threads, precision, engine)]
 
 
 def _choices(name: str, threads: int, precision: str, asked: str) -> list[Choice]:
@@ -132,11 +169,15 @@ def _choices(name: str, threads: int, precision: str, asked: str) -> list[Choice
     return [Choice(name, "f32", threads, reason), narrow]
 
 
-def _fastest(file: OnnxFile, candidates: Sequence[Choice], batch: int) -> Engine:
-    """Open the candidate with the shortest time a sample, measured now or earlier.
+def _best(
+    file: OnnxFile, candidates: Sequence[Choice], batch: int, *, measure: bool = True
+) -> Choice:
+    """Return the candidate with the shortest time a sample, measured now or earlier.
 
     The lightest stands first among `candidates`.
     """
+    if len(candidates) == 1:
+        return candidates[0]
     named = {f"{choice.engine} {choice.precision}": choice for choice in candidates}
     batch = min(batch, Engine.samples_at_once)  # of more, an engine computes so many at once
     question = {
@@ -149,27 +190,19 @@ def _fastest(file: OnnxFile, candidates: Sequence[Choice], batch: int) -> Engine
     }
     milliseconds = recall(question)
     when = "measured earlier"
-    opened: dict[str, Engine] = {}
+    if not milliseconds and not measure:
+        return replace(candidates[0], reason="the lightest, none was measured yet")
     if not milliseconds:
         when = "measured now"
-        opened, failures = _open_all(file, named)
-        milliseconds = _measure(opened, batch)
+        milliseconds, failures = _measure(file, named, batch)
         if not failures:
             remember(question, milliseconds)
     least = min(milliseconds.values())
     best = next(name for name in named if milliseconds.get(name, math.inf) <= LEVEL * least)
-    choice = named[best]
     rank = "the fastest" if milliseconds[best] == least else "the lightest as fast as others"
-    _, colon, note = choice.reason.partition("; ")
+    _, colon, note = named[best].reason.partition("; ")
     reason = f"{rank} of {len(milliseconds)}, {when}{colon}{note}"
-    choice = Choice(choice.engine, choice.precision, choice.threads, reason, milliseconds)
-    for name, engine in opened.items():
-        if name != best:
-            engine.close()
-    if best not in opened:
-        return ENGINES[choice.engine](file, choice)
-    opened[best].choice = choice
-    return opened[best]
+    return replace(named[best], reason=reason, milliseconds=milliseconds)
 
 
 def _version(engine: str) -> str:
@@ -179,24 +212,30 @@ def _version(engine: str) -> str:
         return "unknown"
 
 
-def _open_all(
-    file: OnnxFile, candidates: Mapping[str, Choice]
-) -> tuple[dict[str, Engine], Problems]:
-    opened: dict[str, Engine] = {}
+def _measure(
+    file: OnnxFile, candidates: Mapping[str, Choice], batch: int
+) -> tuple[dict[str, float], Problems]:
+    """Return the milliseconds a sample of each engine that can load the model; why others cannot.
+
+    That of its best run, as others use the cores too.
+    """
     failures = Problems()
-    for name, choice in candidates.items():
-        try:
-            opened[name] = ENGINES[choice.engine](file, choice)
-        except (ModelFileError, MissingExtraError) as error:
-            logger.warning("%s is left out: %s", name, error)
-            failures.add(str(error))
-    if not opened:
-        raise failures.as_error(ModelFileError, f"no engine can load {file.source}")
-    return opened, failures
+    with ExitStack() as opened:
+        engines: dict[str, Engine] = {}
+        for name, choice in candidates.items():
+            try:
+                engines[name] = opened.enter_context(ENGINES[choice.engine](file, choice))
+            except (ModelFileError, MissingExtraError) as error:
+                logger.warning("%s is left out: %s", name, error)
+                failures.add(str(error))
+        if not engines:
+            raise failures.as_error(ModelFileError, f"no engine can load {file.source}")
+        seconds = _best_runs(engines, batch)
+    return {name: round(1000 * took / batch, 4) for name, took in seconds.items()}, failures
 
 
-def _measure(engines: Mapping[str, Engine], batch: int) -> dict[str, float]:
-    """Return the milliseconds a sample of each engine: its best run, as others use the cores too.
+def _best_runs(engines: Mapping[str, Engine], batch: int) -> dict[str, float]:
+    """Return the seconds of each engine's best run.
 
     The engines take turns, so that a busy moment does not fall on one of them alone; turns of many
     runs, because an engine's threads wait busily for a moment after the last.
@@ -205,14 +244,14 @@ def _measure(engines: Mapping[str, Engine], batch: int) -> dict[str, float]:
     first = next(iter(engines.values()))
     shape = (batch, *first.input_shape)
     samples = draw.integers(0, 255, shape).astype(first.input_dtype)
-    best = dict.fromkeys(engines, float("inf"))
+    best = dict.fromkeys(engines, math.inf)
     for _ in range(TURNS):
         for name, engine in engines.items():
             end = time.perf_counter() + TURN_SECONDS
             while (start := time.perf_counter()) < end:
                 engine.run(samples)
                 best[name] = min(best[name], time.perf_counter() - start)
-    return {name: round(1000 * took / batch, 4) for name, took in best.items()}
+    return best
 
 
 def _check_arguments(engine: str, threads: int, precision: str, batch: int) -> None:

@@ -30,12 +30,13 @@ class Frozen(Protocol):
 
     Attributes
     ----------
-    space : str
-        Names all that its activations depend on: see `sedna_tinyms.learning.cache.space_name`.
+    cached_as : str
+        The space of its activations in a cache, which names all that they depend on: see
+        `sedna_tinyms.learning.cache.space_name`.
     """
 
     @property
-    def space(self) -> str:
+    def cached_as(self) -> str:
         """See the class."""
 
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
@@ -82,7 +83,7 @@ def activations(
     place = {name: index for index, name in enumerate(dict.fromkeys(digests))}
     found, known = np.zeros(len(place), bool), np.empty(0)
     if cache is not None:
-        found, known = cache.read(frozen.space, list(place))
+        found, known = cache.read(frozen.cached_as, list(place))
     if not found.all():
         picture_of = dict(zip(digests, pictures, strict=True))
         new = [name for name, is_known in zip(place, found, strict=True) if not is_known]
@@ -91,7 +92,13 @@ def activations(
             logger.warning(
                 "the cache has %s %s for the space %s, but the frozen part gives %s %s: all is "
                 "computed again",
-                *(known.dtype, known.shape[1:], frozen.space, computed.dtype, computed.shape[1:]),
+                *(
+                    known.dtype,
+                    known.shape[1:],
+                    frozen.cached_as,
+                    computed.dtype,
+                    computed.shape[1:],
+                ),
             )
             return activations(pictures, frozen, None, size)
         known = _merged(found, known, computed)
@@ -131,10 +138,10 @@ def _computed(
         rows[done : done + len(batch)] = batch
         done += len(batch)
         if cache is not None and rows[cached:done].nbytes >= WRITTEN_TOGETHER:
-            cache.write(frozen.space, digests[cached:done], rows[cached:done])
+            cache.write(frozen.cached_as, digests[cached:done], rows[cached:done])
             cached = done
     if cache is not None:
-        cache.write(frozen.space, digests[cached:], rows[cached:])
+        cache.write(frozen.cached_as, digests[cached:], rows[cached:])
     return rows
 
 

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sedna_tinyms.engine import Engine, available_engines, open_engine
+from sedna_tinyms.engine import (
+    Choice,
+    Engine,
+    available_engines,
+    choose_engine,
+    open_engine,
+    usable_cores,
+)
 from sedna_tinyms.learning.activations import BATCH
 from sedna_tinyms.learning.cache import space_name
 from sedna_tinyms.learning.layers import FrozenPart, forward, weights_digest
@@ -26,6 +33,9 @@ KEPT_AS = np.float16
 
 class FrozenBackbone:
     """The first cells of a MobileNetV2, from pixels to activations, as they are now.
+
+    An engine is opened by the first `run`, while the next pictures are being decoded; where all
+    activations are cached, none is.
 
     Parameters
     ----------
@@ -47,8 +57,14 @@ class FrozenBackbone:
 
     Attributes
     ----------
+    choice : Choice
+        What computes, in which precision, and why.
     space : str
-        Names all that the activations depend on.
+        Names what the activations are: of which weights, pixels and layer. Activations of one space
+        may stand side by side, as those of a replay memory that was filled in another precision do.
+    cached_as : str
+        Names the precision too: what a round learns from must not depend on what others, who
+        computed more or less precisely, have cached.
     computed : int
         Pictures that went through it.
     """
@@ -68,15 +84,16 @@ class FrozenBackbone:
         self.computed = 0
         self.space = space or self.space_of(network, cut, input_size, mean, std)
         self._mean, self._std = (np.array(v, np.float32)[:, None, None] for v in (mean, std))
-        self._part: FrozenPart | None = None
-        self._engine: Engine | None = None
+        self._model: FrozenPart | bytes | Engine  # a file's content becomes an engine
         if engine == "mindspore" or (engine == "auto" and not available_engines()):
-            self._part = FrozenPart(network, cut)
+            self._model = FrozenPart(network, cut)
+            reason = "asked for" if engine == "mindspore" else "no engine is installed"
+            self.choice = Choice("mindspore", "f32", usable_cores(), reason)
         else:
-            model = frozen_onnx(network, cut, mean, std, input_size=input_size)
-            content = bytes(model.SerializeToString())
-            self._engine = open_engine(content, engine, precision=precision, batch=BATCH)
-        logger.info("%d frozen cells run on %s", cut, self.runs_on)
+            self._model = frozen_onnx(network, cut, mean, std, input_size=input_size)
+            self.choice = choose_engine(self._model, engine, precision=precision, batch=BATCH)
+        self.cached_as = f"{self.space}-{self.choice.precision}"
+        logger.info("%d frozen cells run on %s", cut, self.choice)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FrozenBackbone:
         return self  # what it computes never changes
@@ -94,18 +111,15 @@ class FrozenBackbone:
             dtype=KEPT_AS,
         )
 
-    @property
-    def runs_on(self) -> str:
-        """The engine, and why it."""
-        return "mindspore" if self._engine is None else str(self._engine.choice)
-
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float16]:
         """Return the activations (N, C, H, W) of pixels (N, 3, height, width)."""
-        self.computed += len(pixels)
-        if self._engine is None:
-            found = forward(self._part, pixels, BATCH, self._normalized)
+        if isinstance(self._model, bytes):
+            self._model = open_engine(self._model, self.choice)
+        if isinstance(self._model, Engine):
+            found = self._model.run(pixels)["activations"]
         else:
-            found = self._engine.run(pixels)["activations"]
+            found = forward(self._model, pixels, BATCH, self._normalized)
+        self.computed += len(pixels)
         return found.astype(KEPT_AS)
 
     def _normalized(self, pixels: NDArray[Any]) -> NDArray[np.float32]:

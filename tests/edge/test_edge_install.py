@@ -40,7 +40,7 @@ def write_models(directory):
         weights["head.head.1.weight"] = np.zeros_like(weights["head.head.1.weight"])
         weights["head.head.1.bias"] = np.array(bias, np.float32)
         model = mobilenetv2_onnx(weights, input_size=224, metadata=CARD.metadata())
-        (directory / f"{name}.onnx").write_bytes(model.SerializeToString())
+        (directory / f"{name}.onnx").write_bytes(model)
 
 
 @pytest.fixture(scope="module")

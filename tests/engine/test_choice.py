@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto
 from small_models import linear, samples
 
-from sedna_tinyms.engine import available_engines, open_engine, usable_cores
+from sedna_tinyms.engine import available_engines, choose_engine, open_engine, usable_cores
 from sedna_tinyms.engine.cpu import bfloat16_is_native, processor
 from sedna_tinyms.engine.opening import ENGINES
 from sedna_tinyms.errors import ModelFileError
@@ -71,6 +71,21 @@ def test_the_faster_engine_is_taken_and_the_lighter_of_equals(
     made = choice(linear())
     assert made.engine == engine
     assert made.reason.startswith(rank)
+
+
+def test_a_choice_is_what_is_opened_and_measures_only_where_it_may(remembered):
+    model = linear()
+    unmeasured = choose_engine(model, measure=False)
+    assert (unmeasured.engine, unmeasured.milliseconds) == ("onnxruntime", {})
+    assert unmeasured.reason == "the lightest, none was measured yet"
+    assert not remembered.exists()
+    measured = choose_engine(model)
+    assert measured.reason.endswith("measured now")
+    remembered_one = choose_engine(model, measure=False)
+    assert remembered_one.reason.endswith("measured earlier")
+    assert remembered_one.milliseconds == measured.milliseconds
+    with open_engine(model, measured) as engine:
+        assert (engine.name, engine.choice) == (measured.engine, measured)
 
 
 @pytest.mark.parametrize(

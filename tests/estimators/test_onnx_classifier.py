@@ -27,7 +27,7 @@ CARD = ModelCard(NAMES, width=0.35, input_size=SIZE, mean=(100.0, 110.0, 120.0))
 def write_onnx(path, card=CARD, seed=0, **options):
     options = {"input_size": card.input_size, "metadata": card.metadata()} | options
     model = mobilenetv2_onnx(card.build(seed), **options)
-    path.write_bytes(model.SerializeToString())
+    path.write_bytes(model)
     return path
 
 
@@ -41,7 +41,7 @@ def trained(tmp_path_factory):
     path = tmp_path_factory.mktemp("trained") / "model.onnx"
     network, card = estimator.network, estimator.card
     model = mobilenetv2_onnx(network, input_size=SIZE, metadata=card.metadata())
-    path.write_bytes(model.SerializeToString())
+    path.write_bytes(model)
     return estimator, path
 
 
@@ -86,7 +86,7 @@ def test_a_model_that_normalizes_by_itself_says_the_same(trained, classifier, tm
     model = mobilenetv2_onnx(
         trained[0].network, input_size=SIZE, mean=card.mean, std=card.std, metadata=card.metadata()
     )
-    (tmp_path / "bytes.onnx").write_bytes(model.SerializeToString())
+    (tmp_path / "bytes.onnx").write_bytes(model)
     other = OnnxClassifier(engine="onnxruntime")
     other.load(tmp_path / "bytes.onnx")
     pictures = [picture for picture, _ in samples(5, seed=3)]

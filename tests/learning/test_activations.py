@@ -14,7 +14,7 @@ class Means:
     """A frozen part that gives each picture's mean colour, and knows how much it computed."""
 
     def __init__(self, weights="means", dtype=np.float16, outputs=3):
-        self.space = space_name(transform=str(SIZE), weights_digest=weights, cut=0, dtype=dtype)
+        self.cached_as = space_name(transform=str(SIZE), weights_digest=weights, cut=0, dtype=dtype)
         self.dtype, self.outputs = dtype, outputs
         self.computed = 0
 

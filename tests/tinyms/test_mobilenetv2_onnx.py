@@ -62,10 +62,6 @@ def through(cells, values):
     return x.asnumpy()
 
 
-def content(model):
-    return model.SerializeToString()
-
-
 @settings(max_examples=10, deadline=None)
 @given(
     width=st.sampled_from([0.1, 0.35, 1.4]),
@@ -78,7 +74,7 @@ def test_the_onnx_model_computes_what_the_network_does(width, size, pad_mode, ta
     built = network(seed, width=width, pad_mode=pad_mode)
     raw = pixels(2, size, seed)
     keywords = {"mean": MEAN, "std": STD} if takes_pixels else {}
-    model = content(mobilenetv2_onnx(built, input_size=size, **keywords))
+    model = mobilenetv2_onnx(built, input_size=size, **keywords)
     values = normalized(raw)
     features = computed(built.backbone, values).mean((2, 3))
     expected = {"logits": computed(built, values), "features": features}
@@ -90,7 +86,7 @@ def test_the_onnx_model_computes_what_the_network_does(width, size, pad_mode, ta
 def test_the_frozen_part_ends_where_the_trained_part_begins(cut, pad_mode):
     built, raw = network(pad_mode=pad_mode), pixels(3, 47)
     values = normalized(raw)
-    model = content(frozen_onnx(built, cut, MEAN, STD, input_size=47))
+    model = frozen_onnx(built, cut, MEAN, STD, input_size=47)
     cells = list(built.backbone.backbone)
     expected = through(cells[:cut], values)
     if cut == len(cells):
@@ -107,18 +103,22 @@ def test_weights_by_name_do_as_well_as_a_network():
     built = network(pad_mode="same")
     weights = {p.name: p.asnumpy() for p in built.get_parameters()}
     made = mobilenetv2_onnx(weights, input_size=32, pad_mode="same")
-    assert content(made) == content(mobilenetv2_onnx(built, input_size=32))
-    assert content(made) != content(mobilenetv2_onnx(weights, input_size=32))
+    assert made == mobilenetv2_onnx(built, input_size=32)
+    assert made != mobilenetv2_onnx(weights, input_size=32)
 
 
 def test_the_file_describes_itself_and_holds_no_batch_normalization():
-    model = mobilenetv2_onnx(network(), input_size=32, metadata={"class_names": "a", "width": 0.1})
+    content = mobilenetv2_onnx(
+        network(), input_size=32, metadata={"class_names": "ä", "width": 0.1}
+    )
+    model = onnx.load_from_string(content)
     onnx.checker.check_model(model, full_check=True)
+    assert model.SerializeToString() == content  # as the package itself would have written it
     assert {node.op_type for node in model.graph.node} == {
         "Conv", "Clip", "Add", "GlobalAveragePool", "Flatten", "Gemm",
     }  # fmt: skip
-    with open_engine(content(model)) as engine:
-        assert engine.metadata == {"class_names": "a", "width": "0.1"}
+    with open_engine(content) as engine:
+        assert engine.metadata == {"class_names": "ä", "width": "0.1"}
         assert engine.input_shape == (3, 32, 32)
         assert engine.output_shapes == {"logits": (CLASSES,), "features": (16,)}
 
@@ -126,7 +126,7 @@ def test_the_file_describes_itself_and_holds_no_batch_normalization():
 def test_writing_the_largest_common_network_takes_no_time():
     built = MobileNetV2(1000).set_train(False)
     start = time.process_time()
-    made = content(mobilenetv2_onnx(built, input_size=224))
+    made = mobilenetv2_onnx(built, input_size=224)
     assert time.process_time() - start < 5  # MindSpore's own export takes longer; this, 0.05 s
     assert len(made) == pytest.approx(4 * 3_504_872, rel=0.02)
 
@@ -134,7 +134,7 @@ def test_writing_the_largest_common_network_takes_no_time():
 @pytest.mark.parametrize("classes", [2, CLASSES, 7])
 def test_another_head_takes_the_place_of_the_old_one(classes):
     built, values = network(), normalized(pixels(4, 32))
-    model = content(mobilenetv2_onnx(built, input_size=32, metadata={"round": 1, "kept": "yes"}))
+    model = mobilenetv2_onnx(built, input_size=32, metadata={"round": 1, "kept": "yes"})
     draw = np.random.RandomState(0)
     weight, bias = draw.randn(classes, 16).astype(np.float32), draw.randn(classes)
     replaced = replace_head(model, weight, bias, {"round": 2})
@@ -149,10 +149,10 @@ def test_another_head_takes_the_place_of_the_old_one(classes):
     ("weight", "bias"), [((2, 17), (2,)), ((2, 16), (3,)), ((16,), (16,)), ((2, 16, 1), (2,))]
 )
 def test_a_head_for_other_features_is_refused(weight, bias):
-    model = content(mobilenetv2_onnx(network(), input_size=32))
+    model = mobilenetv2_onnx(network(), input_size=32)
     with pytest.raises(ForeignModelError, match=r"which has one of shape \(3, 16\)"):
         replace_head(model, np.zeros(weight, np.float32), np.zeros(bias, np.float32))
-    frozen = content(frozen_onnx(network(), 14, None, None, input_size=32))
+    frozen = frozen_onnx(network(), 14, None, None, input_size=32)
     with pytest.raises(ForeignModelError, match="which has none"):
         replace_head(frozen, np.zeros((2, 16), np.float32), np.zeros(2, np.float32))
 
@@ -190,7 +190,7 @@ def test_a_model_that_differs_from_its_network_is_not_published(output, change, 
 def test_the_wrong_padding_is_found_by_the_check():
     built, values = network(pad_mode="same"), normalized(pixels(2, 64))
     weights = {p.name: p.asnumpy() for p in built.get_parameters()}
-    model = content(mobilenetv2_onnx(weights, input_size=64, pad_mode="pad"))
+    model = mobilenetv2_onnx(weights, input_size=64, pad_mode="pad")
     with pytest.raises(ModelFileError, match=r"'logits' differs from the network's by up to"):
         check_onnx(model, values, {"logits": computed(built, values)})
 
@@ -235,7 +235,7 @@ def test_another_networks_weights_are_refused():
 
 def test_the_mindspore_engine_says_what_the_onnx_engines_say():
     built, values = network(), normalized(pixels(19, 32))
-    model = content(mobilenetv2_onnx(built, input_size=32))
+    model = mobilenetv2_onnx(built, input_size=32)
     handed = MindSporeEngine(built, (3, 32, 32), {"logits": (CLASSES,)}, {"round": "1"})
     with handed as engine, open_engine(model, "onnxruntime") as other:
         assert (engine.name, engine.metadata) == ("mindspore", {"round": "1"})

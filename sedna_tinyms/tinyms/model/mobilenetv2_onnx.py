@@ -19,12 +19,10 @@ from sedna_tinyms.tinyms.model.mobilenetv2_graph import (
     Array,
     GraphWriter,
     Weights,
-    set_metadata,
 )
 from sedna_tinyms.tinyms.model.onnx_check import check_onnx, publish_onnx
 
 if TYPE_CHECKING:
-    import onnx
     from mindspore import nn
 
 __all__ = [
@@ -45,7 +43,7 @@ def mobilenetv2_onnx(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     metadata: Mapping[str, str | int | float] | None = None,
-) -> onnx.ModelProto:
+) -> bytes:
     """Return a MobileNetV2 as ONNX for prediction.
 
     Parameters
@@ -64,14 +62,12 @@ def mobilenetv2_onnx(
 
     Returns
     -------
-    onnx.ModelProto
-        Input ``pixels`` (N, 3, H, W); outputs ``logits`` (N, classes) and ``features``, the pooled
-        feature map (N, 1280 at widths up to 1).
+    bytes
+        An ONNX file's content. Input ``pixels`` (N, 3, H, W); outputs ``logits`` (N, classes) and
+        ``features``, the pooled feature map (N, 1280 at widths up to 1).
 
     Raises
     ------
-    MissingExtraError
-        If the `onnx` package is not installed.
     ConfigurationError
         If an argument is out of its range.
     ForeignModelError
@@ -96,7 +92,7 @@ def frozen_onnx(
     input_size: int,
     pad_mode: str | None = None,
     metadata: Mapping[str, str | int | float] | None = None,
-) -> onnx.ModelProto:
+) -> bytes:
     """Return the first `cut` cells of a MobileNetV2's backbone as ONNX.
 
     Parameters
@@ -108,13 +104,13 @@ def frozen_onnx(
 
     Returns
     -------
-    onnx.ModelProto
-        Input ``pixels`` (N, 3, H, W); output ``activations`` (N, C, H', W'), with H' and W' of 1
-        where `cut` is 19.
+    bytes
+        An ONNX file's content. Input ``pixels`` (N, 3, H, W); output ``activations``
+        (N, C, H', W'), with H' and W' of 1 where `cut` is 19.
 
     Raises
     ------
-    MissingExtraError, ConfigurationError, ForeignModelError
+    ConfigurationError, ForeignModelError
         As `mobilenetv2_onnx`.
     """
     if not 1 <= cut <= BACKBONE_CELLS:
@@ -147,10 +143,12 @@ def replace_head(
 
     Raises
     ------
+    MissingExtraError
+        If the `onnx` package is not installed.
     ForeignModelError
         If `model` has no such head, or one for other features.
     """
-    with extra("mindspore", "writing ONNX"):
+    with extra("mindspore", "changing an ONNX file"):
         import onnx
         from onnx import numpy_helper
     graph_model = onnx.load_from_string(model)
@@ -167,5 +165,7 @@ def replace_head(
         tensors[name].CopyFrom(numpy_helper.from_array(replacement, name))
     logits = next(value for value in graph_model.graph.output if value.name == "logits")
     logits.type.tensor_type.shape.dim[1].dim_value = len(weight)
-    set_metadata(graph_model, metadata)
+    entries = {entry.key: entry.value for entry in graph_model.metadata_props}
+    entries |= {name: str(value) for name, value in (metadata or {}).items()}
+    onnx.helper.set_model_props(graph_model, entries)
     return bytes(graph_model.SerializeToString())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 from sedna_tinyms.artifact.files import write_file
 from sedna_tinyms.engine import available_engines, open_engine
 from sedna_tinyms.errors import ModelFileError
-
-if TYPE_CHECKING:
-    import onnx
 
 __all__ = ["check_onnx", "publish_onnx"]
 
@@ -73,7 +70,7 @@ def check_onnx(
 
 
 def publish_onnx(
-    model: onnx.ModelProto | bytes,
+    model: bytes,
     path: str | os.PathLike[str],
     inputs: NDArray[Any],
     expected: Mapping[str, NDArray[Any]],
@@ -89,8 +86,7 @@ def publish_onnx(
     StorageError
         If the file cannot be written.
     """
-    content = model if isinstance(model, bytes) else bytes(model.SerializeToString())
-    difference = check_onnx(content, inputs, expected, tolerance=tolerance)
+    difference = check_onnx(model, inputs, expected, tolerance=tolerance)
     with write_file(path) as temporary:
-        temporary.write_bytes(content)
+        temporary.write_bytes(model)
     return difference
