@@ -21,6 +21,7 @@ from sedna_tinyms.backend.model_files import (
 )
 from sedna_tinyms.controller_metrics import plain_metrics
 from sedna_tinyms.errors import ConfigurationError, StorageError
+from sedna_tinyms.outcomes import pack_outcomes
 
 __all__ = ["EstimatorBackend"]
 
@@ -281,6 +282,7 @@ class EstimatorBackend:
         """
         model = str(model)
         metrics = {} if result is None else plain_metrics(result, source="the evaluation")
+        metrics = pack_outcomes(metrics)
         form = PurePosixPath(model).suffix.removeprefix(".")
         urls = {form or self.suffixes[0].removeprefix("."): model}
         exported = f"{model.removesuffix(f'.{form}')}.onnx"

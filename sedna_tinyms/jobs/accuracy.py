@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sedna_tinyms.artifact.files import read_json
 from sedna_tinyms.errors import StorageError
-from sedna_tinyms.jobs.confidence import OUTCOMES
 from sedna_tinyms.jobs.layout import JobLayout
 from sedna_tinyms.jobs.records import RoundRecord
+from sedna_tinyms.outcomes import OUTCOMES
 
 if TYPE_CHECKING:
     from sedna_tinyms.learning.accuracy_matrix import AccuracyMatrix

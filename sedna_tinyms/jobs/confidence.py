@@ -14,11 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["OUTCOMES", "PairedTest", "paired_test", "without_outcomes"]
+from sedna_tinyms.outcomes import OF_TRAINING, OUTCOMES
 
-OUTCOMES = "correct"
-"""The metric that holds one number a sample, in the order of the evaluation: 1.0 for a right
-answer, 0.0 for a wrong one."""
+__all__ = ["PairedTest", "paired_test", "without_outcomes"]
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ def paired_test(
 
 def without_outcomes(metrics: Mapping[str, object]) -> dict[str, object]:
     """Return metrics without those that hold a number a sample, which are too long to show."""
-    long = (OUTCOMES, f"valid_{OUTCOMES}")  # the second of a training with validation data
+    long = (OUTCOMES, OF_TRAINING)
     return {name: value for name, value in metrics.items() if name not in long}
 
 

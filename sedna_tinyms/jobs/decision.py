@@ -16,9 +16,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sedna_tinyms.errors import MetricsError, did_you_mean
-from sedna_tinyms.jobs.confidence import OUTCOMES, PairedTest, paired_test
+from sedna_tinyms.jobs.confidence import PairedTest, paired_test
 from sedna_tinyms.jobs.manifest.spec import Trigger
 from sedna_tinyms.jobs.triggers import brief, check_trigger, finite_number
+from sedna_tinyms.outcomes import OUTCOMES
 
 __all__ = ["Decision", "Stats", "compare", "decide"]
 

@@ -572,6 +572,14 @@ def test_model_info_reports_checkpoint_first_then_onnx(backend, tmp_path):
     ]
 
 
+def test_model_info_packs_which_samples_are_right(backend, tmp_path):
+    """A cluster keeps every round's report in the job's resource, which may hold 1.5 MB."""
+    result = {"accuracy": [0.5], "correct": [1.0, 0.0] * 500, "valid_correct": [1.0] * 500}
+    (entry,) = backend.model_info(tmp_path / "m.ckpt", result=result)
+    assert set(entry["metrics"]) == {"accuracy", "correct_bits"}
+    assert len(json.dumps(entry)) < 600
+
+
 @pytest.mark.parametrize(
     ("url", "prefix", "shown"),
     [

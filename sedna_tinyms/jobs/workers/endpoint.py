@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from sedna_tinyms.errors import EndpointError
+from sedna_tinyms.outcomes import unpack_outcomes
 
 __all__ = ["BODY_LIMIT", "Endpoint", "Refusal", "Report"]
 
@@ -47,7 +48,8 @@ class Report:
     status : str
         ``completed``, ``failed`` or ``running``.
     results : tuple of mapping
-        One entry a model: ``format``, ``url`` (a host path) and ``metrics``, as sent.
+        One entry a model: ``format``, ``url`` (a host path) and ``metrics``, as sent but for the
+        outcomes, which are unpacked (`sedna_tinyms.outcomes`).
     """
 
     worker: str
@@ -211,8 +213,13 @@ def parse_report(worker: str, body: bytes) -> Report:
         worker=worker,
         kind=message.get("kind", ""),
         status=message.get("status", ""),
-        results=tuple(results),
+        results=tuple(map(_unpacked, results)),
     )
+
+
+def _unpacked(entry: dict[str, Any]) -> dict[str, Any]:
+    metrics = entry.get("metrics")
+    return entry | {"metrics": unpack_outcomes(metrics)} if isinstance(metrics, dict) else entry
 
 
 def _no_number(constant: str) -> None:

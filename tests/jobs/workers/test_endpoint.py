@@ -51,6 +51,13 @@ def test_a_report_is_delivered_before_it_is_answered(endpoint, delivered):
     )
 
 
+def test_packed_outcomes_are_delivered_one_by_one(endpoint, delivered):
+    metrics = {"accuracy": [0.75], "correct_bits": [4.0, 13.0]}
+    post(endpoint, body(results=[{"format": "onnx", "url": "/m.onnx", "metrics": metrics}]))
+    (entry,) = delivered.get_nowait().results
+    assert entry["metrics"] == {"accuracy": [0.75], "correct": [1.0, 0.0, 1.0, 1.0]}
+
+
 def test_a_deploy_report_has_neither_results_nor_owner_info(endpoint, delivered):
     content = body(kind="deploy")
     del content["results"]
