@@ -24,8 +24,9 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 PORTION = 4
 """Pictures that a thread takes at a time."""
 
-BATCHES_AHEAD = 2
-"""Batches that are decoded while the caller computes with an earlier one."""
+BATCHES_AHEAD = 4
+"""Batches that are decoded while the caller computes with an earlier one: enough to keep the cores
+busy while an engine is opened for the first."""
 
 
 def load_pixels(
@@ -72,7 +73,7 @@ def pixel_batches(
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the pixels of `load_pixels` batch after batch, decoding ahead on threads.
 
-    While the caller computes with one batch, the next two are decoded; so no more than three are
+    While the caller computes with one batch, the next four are decoded; so no more than five are
     in memory. The last batch may be smaller.
 
     Raises
