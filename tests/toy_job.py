@@ -80,6 +80,14 @@ def act(what):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         print("hanging", flush=True)
         time.sleep(600)
+    if what == "wait":
+        print("waiting", flush=True)
+        try:
+            while not (HERE / "go").exists():
+                time.sleep(0.01)
+        except SystemExit:
+            print("saved what there was", flush=True)
+            raise
 
 
 def post(body):
@@ -157,6 +165,8 @@ models = [pathlib.Path(url) for url in os.environ["MODEL_URLS"].split(";")]
 results = [entry(m, {"accuracy": [float(m.read_text())]}) for m in models]
 for result, outcomes in zip(results, todo.get("correct", [])):
     result["metrics"]["correct"] = outcomes
+for result in results if "engines" in todo else ():
+    result["engines"] = todo["engines"]
 if what == "scalar":
     results = [entry(m, {"accuracy": float(m.read_text())}) for m in models]
 if what == "one":
@@ -175,6 +185,8 @@ starts = sum('"inference"' in line for line in (HERE / "seen.jsonl").open())
 if starts <= todo.get("crashes", 0):
     act("crash")
 memory = b"x" * todo.get("bytes", 0)
+if served.read_text() in todo.get("dies of", []):
+    act("crash")
 config, last = os.environ.get("MODEL_HOT_UPDATE_CONFIG"), None
 while True:
     time.sleep(0.02)
@@ -191,6 +203,8 @@ while True:
         answer = plan("inference").get("update", "completed")
         if answer != "silent":
             report("deploy", status=answer)
+        if model in todo.get("dies of", []):
+            act("crash")
 """
 
 

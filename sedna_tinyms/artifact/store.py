@@ -54,11 +54,14 @@ class Deployed:
         Its digest.
     before : tuple of int
         What was deployed before it, the latest last; going back takes from the end.
+    reason : str
+        Why, if whoever deployed it said so.
     """
 
     version: int
     sha256: str
     before: tuple[int, ...] = ()
+    reason: str = ""
 
     def followed_by(self, number: int) -> tuple[int, ...]:
         """Return what will have been deployed before a version, once it is deployed."""
@@ -154,7 +157,8 @@ class ModelStore:
         path = self.directory / "deployed.json"
         try:
             said = json.loads(path.read_bytes())
-            pointer = Deployed(said["version"], said["sha256"], tuple(said.get("before", ())))
+            before, reason = tuple(said.get("before", ())), str(said.get("reason", ""))
+            pointer = Deployed(said["version"], said["sha256"], before, reason)
             numbers = (pointer.version, *pointer.before)
             if {type(each) for each in numbers} != {int} or not SHA256.fullmatch(pointer.sha256):
                 raise ValueError(f"it says {said!r:.80}")
@@ -193,7 +197,9 @@ class ModelStore:
         return version
 
     @contextmanager
-    def deploying(self, number: int, *, downgrade: bool = False) -> Iterator[ModelVersion]:
+    def deploying(
+        self, number: int, *, downgrade: bool = False, reason: str = ""
+    ) -> Iterator[ModelVersion]:
         """Put a version into service in this block; the pointer follows at its end.
 
         Nobody else publishes or deploys meanwhile. If the block raises, the pointer stays.
@@ -204,6 +210,8 @@ class ModelStore:
             Which.
         downgrade : bool
             Whether it may be older than the deployed one.
+        reason : str
+            Why, for the pointer to keep.
 
         Yields
         ------
@@ -232,9 +240,8 @@ class ModelStore:
                 )
             yield version
             before = () if current is None else current.followed_by(number)
-            write_json(
-                self.directory / "deployed.json", asdict(Deployed(number, version.digest, before))
-            )
+            pointer = Deployed(number, version.digest, before, reason)
+            write_json(self.directory / "deployed.json", asdict(pointer))
 
     def deploy(self, number: int, *, downgrade: bool = False) -> ModelVersion:
         """Let the pointer name another version; as `deploying` with nothing to do."""

@@ -200,7 +200,7 @@ def _two_versions(store: ModelStore, given: list[int]) -> tuple[int, int]:
 
 def _rollback(arguments: argparse.Namespace) -> int:
     from sedna_tinyms.jobs.manifest.loading import load_job
-    from sedna_tinyms.jobs.versions import roll_back
+    from sedna_tinyms.jobs.rollback import roll_back
 
     done = roll_back(load_job(arguments.job, arguments.name), arguments.root, arguments.to)
     if arguments.json:
@@ -210,10 +210,7 @@ def _rollback(arguments: argparse.Namespace) -> int:
     if done.announced:
         print("the inference worker was told, as of any hot update")
     elif done.runner is not None:
-        print(
-            f"the inference worker of process {done.runner} has the old model until it starts "
-            "again: stop the run with Ctrl-C and start it"
-        )
+        print(f"the runner, process {done.runner}, starts the inference worker anew with it")
     return 0
 
 

@@ -64,6 +64,8 @@ class DatasetReader:
         self._unterminated = False
         self._seen: tuple[int, ...] = ()
         self._growing_since: float | None = None
+        self._looked_at: tuple[int, ...] = ()
+        self._alone_since = 0.0
 
     @property
     def samples(self) -> int:
@@ -111,9 +113,10 @@ class DatasetReader:
         try:
             with self.path.open("rb") as file:
                 status = os.fstat(file.fileno())
-                settled = now - status.st_mtime >= SETTLED_AFTER
-                seen = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, settled)
-                if seen == self._seen or self._still_arriving(status, now, quiet_seconds):
+                left_alone = self._seconds_left_alone(status, now)
+                settled = left_alone >= SETTLED_AFTER
+                seen = (*self._looked_at, settled)
+                if seen == self._seen or self._still_arriving(left_alone, now, quiet_seconds):
                     return []
                 counted = file.read(self._offset)
                 fresh = file.read()
@@ -128,10 +131,21 @@ class DatasetReader:
         self._growing_since = None
         return samples
 
-    def _still_arriving(self, status: os.stat_result, now: float, quiet_seconds: float) -> bool:
-        if quiet_seconds <= 0 or now - status.st_mtime >= quiet_seconds:
+    def _seconds_left_alone(self, status: os.stat_result, now: float) -> float:
+        """Return for how long the file is known not to have changed.
+
+        That is since its last change; or since this reader saw it first as it is, where the change
+        lies in the future because the clock was set back, or the file is another machine's.
+        """
+        looked_at = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        if looked_at != self._looked_at or now < self._alone_since:
+            self._looked_at, self._alone_since = looked_at, now
+        return now - min(status.st_mtime, self._alone_since)
+
+    def _still_arriving(self, left_alone: float, now: float, quiet_seconds: float) -> bool:
+        if quiet_seconds <= 0 or left_alone >= quiet_seconds:
             return False
-        if self._growing_since is None:
+        if self._growing_since is None or now < self._growing_since:
             self._growing_since = now
         return now - self._growing_since < ARRIVAL_AT_MOST
 

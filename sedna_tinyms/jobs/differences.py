@@ -180,6 +180,12 @@ DIFFERENCES: dict[str, Difference] = {
         "file system",
         "replaced in one rename, on the host; a hot update has a file of its own for each version",
     ),
+    "dying worker": Difference(
+        "The inference worker dies again and again of a model that was just deployed",
+        "started again with it, for ever",
+        "after the third time the version with which it was well is put back, and the other's "
+        "weights are not deployed again",
+    ),
     "update time": Difference(
         "`model_update_time`, which the worker library makes a file name of",
         "Go's textual time, with spaces and a plus sign",

@@ -21,6 +21,8 @@ __all__ = [
     "JobStarted",
     "JobStopped",
     "Noted",
+    "RollbackServed",
+    "RolledBack",
     "RoundFinished",
     "RoundStarted",
     "SamplesArrived",
@@ -155,6 +157,28 @@ class Deployed:
 
 
 @dataclass(frozen=True)
+class RolledBack:
+    """An earlier version is the deploy model again, in place of the one `replaced`."""
+
+    version: int
+    replaced: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"version {self.version} is in service in place of {self.replaced}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class RollbackServed:
+    """The inference worker has loaded the version that was gone back to."""
+
+    version: int
+
+    def __str__(self) -> str:
+        return f"the inference worker answers with version {self.version}"
+
+
+@dataclass(frozen=True)
 class RoundFinished:
     """A round is over; `record` is what the report keeps of it."""
 
@@ -196,6 +220,8 @@ Event: TypeAlias = (
     | Decided
     | CanaryEnded
     | Deployed
+    | RolledBack
+    | RollbackServed
     | RoundFinished
     | Noted
     | JobStopped

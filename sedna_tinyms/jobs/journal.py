@@ -23,7 +23,7 @@ from typing import Any
 from sedna_tinyms.artifact.files import flush
 from sedna_tinyms.errors import StorageError
 
-__all__ = ["Entry", "Journal"]
+__all__ = ["Entry", "Journal", "now"]
 
 DIGEST_LENGTH = 16
 """Hexadecimal digits: enough against accidents, and the lines stay short."""
@@ -82,7 +82,7 @@ class Journal:
             If the disk is full or cannot be written. The entry has not happened then: what was
             written of it is taken back, here or by the next reader.
         """
-        line, digest = _line(self._count + 1, _now(), kind, data, self._digest)
+        line, digest = _line(self._count + 1, now(), kind, data, self._digest)
         new = self._size == 0
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -156,5 +156,6 @@ def _line(number: int, time: str, kind: str, data: Data, before: str) -> tuple[b
     return f'{text[:-1]}, "sha256": "{digest}"}}\n'.encode(), digest
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the time as the journal writes it."""
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

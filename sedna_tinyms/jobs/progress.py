@@ -14,6 +14,7 @@ from sedna_tinyms.jobs.events import (
     JobStarted,
     JobStopped,
     Noted,
+    RolledBack,
     RoundFinished,
     RoundStarted,
     SamplesArrived,
@@ -37,7 +38,9 @@ FIGURES = {
     "fwt": "forward transfer",
 }
 ROUNDS_SHOWN = 15
-STYLES = {"deployed": "green", "refused": "yellow", "failed": "red"}
+STYLES = {"deployed": "green", "refused": "yellow", "failed": "red"} | {
+    "deployed, rolled back": "red"
+}
 
 
 @contextmanager
@@ -63,7 +66,7 @@ def show_progress(stream: TextIO, live: bool | None = None) -> Iterator[Callable
 
         def show(event: Event) -> None:
             view.take(event)
-            if isinstance(event, Noted) or _is_failure(event):
+            if isinstance(event, Noted | RolledBack) or _is_failure(event):
                 display.console.print(str(event), style="yellow", markup=False)
 
         yield show
@@ -152,8 +155,8 @@ def rounds_table(title: str, records: Sequence[RoundRecord]) -> Table:
             str(record.round),
             f"{record.train_samples}+{record.eval_samples}",
             *(str(record.stages.get(stage, "-")) for stage in ("train", "eval", "deploy")),
-            Text(record.outcome, style=STYLES.get(record.outcome, "")),
-            Text(record.reason.partition("\n")[0]),
+            Text(record.verdict, style=STYLES.get(record.verdict, "")),
+            Text((record.rolled_back or record.reason).partition("\n")[0]),
         )
     return table
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
 from typing import Any
 
 from sedna_tinyms.jobs.confidence import PairedTest
+from sedna_tinyms.jobs.journal import now
 from sedna_tinyms.jobs.workers.worker import WorkerExit
 
 __all__ = ["RoundRecord", "StageRecord"]
@@ -73,6 +73,10 @@ class RoundRecord:
         What came of trying the new model out: ``outcome``, ``reason``, and what was measured.
     stages : dict
         A `StageRecord` for each of train, eval, canary and deploy that was entered.
+    version : int or None
+        The model version that it became.
+    rolled_back : str or None
+        Why that version was gone back from, if it was.
     failure : dict or None
         Of a failed round: ``stage``, ``reason`` (one word), ``last_lines`` of the worker.
     """
@@ -91,8 +95,10 @@ class RoundRecord:
     test: dict[str, Any] | None = None
     canary: dict[str, Any] | None = None
     stages: dict[str, StageRecord] = field(default_factory=dict)
+    version: int | None = None
+    rolled_back: str | None = None
     failure: dict[str, Any] | None = None
-    started: str = field(default_factory=lambda: _now())
+    started: str = field(default_factory=now)
     finished: str | None = None
 
     @classmethod
@@ -106,9 +112,14 @@ class RoundRecord:
         """Whether the round has a new model."""
         return bool(self.models) and (self.failure or {}).get("stage") != "train"
 
+    @property
+    def verdict(self) -> str:
+        """The outcome, and whether it held."""
+        return f"{self.outcome}, rolled back" if self.rolled_back else self.outcome
+
     def finish(self, outcome: str, reason: str) -> None:
         """Note how and when the round ended."""
-        self.outcome, self.reason, self.finished = outcome, reason, _now()
+        self.outcome, self.reason, self.finished = outcome, reason, now()
 
     def tested(self, test: PairedTest) -> None:
         """Note how sure it is that the new model is better."""
@@ -127,7 +138,3 @@ class RoundRecord:
         """Return reason and message for the Failed condition, with the worker's last lines."""
         failure = self.failure or {"reason": "", "last_lines": []}
         return failure["reason"], "\n".join([self.reason, *failure["last_lines"]])
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -54,6 +54,7 @@ class JobReport:
             **self._head,
             "continual_learning": self.figures,
             "rounds": rounds,
+            "rollbacks": self._state.rollbacks,
             "inference": self._state.inference,
         }
 

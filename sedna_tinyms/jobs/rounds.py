@@ -189,6 +189,8 @@ class Round:
         if decision.test is not None:
             record.tested(decision.test)
         context.emit(Decided(record.round, decision.deploy, decision.reason))
+        if decision.deploy:
+            decision = self._unless_rejected(decision)
         if decision.deploy and context.job.gates.canary_timeout_seconds:
             decision = self._try_out(self._trained, decision)
         if decision.deploy:
@@ -200,6 +202,15 @@ class Round:
             record.finish("refused", decision.reason)
             self._make_version(needed=False)
             context.state.round_ends()
+
+    def _unless_rejected(self, decision: Decision) -> Decision:
+        """Return the decision, turned where these very weights could not serve before."""
+        new = choose_model(self._trained, self._context.job.deploy_model)
+        why = self._context.state.rejected.get(self._context.versions.sha256_of(new))
+        if why is None:
+            return decision
+        reason = f"{decision.reason}; but with the same weights {why}"
+        return replace(decision, deploy=False, reason=reason)
 
     def _try_out(self, trained: Sequence[ReportedModel], decision: Decision) -> Decision:
         """Return the decision, turned where the new model cannot do its work."""
@@ -220,6 +231,7 @@ class Round:
     def _install(self) -> None:
         context, job, record = self._context, self._context.job, self._record
         version = self._make_version(needed=True)
+        trusted = context.inference.version_to_trust(context.versions.deployed_number())
         new = choose_model(self._trained, job.deploy_model)
         served = ReportedModel.of_resource(job.deploy_model)
         context.status.move("Deploy", "Ready", input={"models": [new.as_json(), served.as_json()]})
@@ -245,11 +257,12 @@ class Round:
         record.finish("deployed", record.reason)
         context.state.round_ends()
         replacement.done()
+        context.inference.trial_begins(trusted)
         context.emit(Deployed(record.round, "hot" if hot else "cold", new.url))
 
     def _make_version(self, *, needed: bool) -> ModelVersion | None:
         record = self._record
-        return self._context.versions.publish(
+        version = self._context.versions.publish(
             record.round,
             self._trained,
             ReportedModel(self._context.job.initial_model.format, record.base_model),
@@ -258,6 +271,8 @@ class Round:
             samples=record.train_samples,
             decision=record.reason,
         )
+        record.version = None if version is None else version.description.version
+        return version
 
     def _source(self, version: ModelVersion | None, like: ModelResource) -> Path:
         """Return what to deploy: the file of the version, which was checked."""

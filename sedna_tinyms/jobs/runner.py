@@ -36,6 +36,7 @@ from sedna_tinyms.jobs.paths import HostPaths
 from sedna_tinyms.jobs.preflight import check_files
 from sedna_tinyms.jobs.records import StageRecord
 from sedna_tinyms.jobs.report import JobReport
+from sedna_tinyms.jobs.rollback import RollbackWatch
 from sedna_tinyms.jobs.rounds import BASE_RULES, Round, RoundContext, base_model
 from sedna_tinyms.jobs.state import JobState, hold_lock
 from sedna_tinyms.jobs.triggers import Verdict, check_trigger
@@ -199,6 +200,12 @@ class JobRunner:
 
     def _context(self, supervisor: Supervisor, status: JobStatus, state: JobState) -> RoundContext:
         inference = InferenceService(self._job, self._paths, self._layout, supervisor, self._emit)
+        rollbacks = RollbackWatch(
+            self._job, state, self._versions, inference, self._emit, self._deploy_limit_seconds
+        )
+        rollbacks.take_up()
+        supervisor.while_waiting(rollbacks.look)
+        supervisor.offer_unawaited(rollbacks.hear)
         return RoundContext(
             job=self._job,
             paths=self._paths,

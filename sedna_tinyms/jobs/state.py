@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from sedna_tinyms.errors import StorageError
 from sedna_tinyms.jobs.intake import Intake
-from sedna_tinyms.jobs.journal import Entry, Journal
+from sedna_tinyms.jobs.journal import Entry, Journal, now
 from sedna_tinyms.jobs.manifest.spec import Job
 from sedna_tinyms.jobs.models import ReportedModel, read_models
 from sedna_tinyms.jobs.records import RoundRecord, StageRecord
@@ -52,6 +52,13 @@ class JobState:
         Every round; the last one may be under way.
     inference : list of dict
         What each inference worker that has ended cost.
+    rollbacks : list of dict
+        Each time that another version was put into service than a round's: ``version``,
+        ``replaced``, ``reason``, ``round`` (how many were over), ``time``.
+    rejected : dict of str to str
+        Digest of weights that were gone back from, and why.
+    in_service : int or None
+        The version that was put into service last, if that is known.
     step : str or None
         Which of `STEPS` the round under way is at; None between two rounds.
     began, rounds : int, int or None
@@ -68,6 +75,9 @@ class JobState:
         self.conditions: list[dict[str, str]] = []
         self.records: list[RoundRecord] = []
         self.inference: list[dict[str, Any]] = []
+        self.rollbacks: list[dict[str, Any]] = []
+        self.rejected: dict[str, str] = {}
+        self.in_service: int | None = None
         self.step: str | None = None
         self.began = 0
         self.rounds: int | None = None
@@ -164,6 +174,20 @@ class JobState:
         self._journal.append("inference_ends", served=served)
         self.inference.append(served)
 
+    def rolled_back(
+        self, version: int, replaced: int, reason: str, *, rejected: str, allowed: str
+    ) -> None:
+        """Another version is in service than the last round's; two digests of their weights."""
+        change = {
+            "version": version,
+            "replaced": replaced,
+            "reason": reason,
+            "round": self.finished,
+            "time": now(),
+        }
+        self._journal.append("rolled_back", change=change, rejected=rejected, allowed=allowed)
+        self._roll_back(change, rejected, allowed)
+
     # --- what that changes --------------------------------------------------------------------
 
     def _begin(self, record: RoundRecord) -> None:
@@ -184,7 +208,23 @@ class JobState:
             self.intake.round_failed()
         else:
             self.intake.round_completed()
+        if self.records[-1].outcome == "deployed":
+            self.in_service = self.records[-1].version
         self.step = None
+
+    def _roll_back(self, change: dict[str, Any], rejected: str, allowed: str) -> None:
+        self.rollbacks.append(change)
+        self.in_service = change["version"]
+        self.rejected.pop(allowed, None)
+        if rejected:
+            self.rejected[rejected] = (
+                f"version {change['replaced']} was gone back from: " + (change["reason"])
+            )
+        for record in self.records:
+            if record.version == change["replaced"] and rejected:
+                record.rolled_back = change["reason"]
+            if record.version == change["version"]:
+                record.rolled_back = None
 
     def _play_through(self) -> None:
         for number, entry in enumerate(self._journal.entries, start=1):
@@ -214,12 +254,20 @@ class JobState:
                 self._go_to_next_step()
             case "round_ends":
                 self._end()
+            case _:
+                self._play_beside(entry.kind, data)
+
+    def _play_beside(self, kind: str, data: dict[str, Any]) -> None:
+        """Play what does not move a round on."""
+        match kind:
             case "condition_met":
                 self.conditions.append(data["condition"])
+            case "rolled_back":
+                self._roll_back(data["change"], data["rejected"], data["allowed"])
             case "inference_ends":
                 self.inference.append(data["served"])
             case _:
-                raise ValueError(f"{entry.kind!r} is unknown")
+                raise ValueError(f"{kind!r} is unknown")
 
     def _check(self, data: dict[str, Any]) -> None:
         if data["version"] != VERSION:
@@ -232,7 +280,7 @@ class JobState:
 
 
 def _is_deployed(record: RoundRecord) -> bool:
-    return record.outcome == "deployed"
+    return record.outcome == "deployed" and record.rolled_back is None
 
 
 def _models(record: RoundRecord | None) -> list[ReportedModel]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,14 @@ from sedna_tinyms.artifact.signing import PUBLIC_KEY, SIGNING_KEY, key_file
 from sedna_tinyms.artifact.store import Deployed, ModelStore
 from sedna_tinyms.artifact.version import ModelVersion, describe
 from sedna_tinyms.errors import ModelFileError, SednaTinyMSError
-from sedna_tinyms.jobs.deploy import HotUpdate, ModelReplacement
+from sedna_tinyms.jobs.deploy import ModelReplacement
 from sedna_tinyms.jobs.layout import JobLayout
 from sedna_tinyms.jobs.manifest.spec import Job
 from sedna_tinyms.jobs.models import ReportedModel, choose_model
 from sedna_tinyms.jobs.paths import HostPaths
 from sedna_tinyms.jobs.retention import retain
-from sedna_tinyms.jobs.status import runner_of
 
-__all__ = ["JobVersions", "RolledBack", "roll_back"]
+__all__ = ["JobVersions"]
 
 MEMORY = ".memory.npz"
 
@@ -126,7 +125,7 @@ class JobVersions:
             self._note_once("directory", "models that are directories do not become versions")
             return None
         made = {"job": self._name, "round": round_number}
-        origin |= made | {"base": base.url, "base_sha256": self._sha256_of(base)}
+        origin |= made | {"base": base.url, "base_sha256": self.sha256_of(base)}
         origin["sedna_tinyms"] = sedna_tinyms.__version__
         try:
             version = self._known(files, made)
@@ -148,7 +147,7 @@ class JobVersions:
 
     @contextmanager
     def deploying(self, version: ModelVersion | None) -> Iterator[None]:
-        """Put a version into service in this block; the pointer follows.
+        """Put a new version into service in this block; the pointer follows.
 
         Raises
         ------
@@ -179,7 +178,7 @@ class JobVersions:
     def base(self, chosen: ReportedModel) -> ReportedModel:
         """Return what a round starts from: what was chosen, or what somebody went back to."""
         pointer = self._pointer()
-        digest = self._sha256_of(chosen)
+        digest = self.sha256_of(chosen)
         if pointer is None or self.store.holds(pointer.version, digest):
             return chosen
         like = self._job.initial_model
@@ -193,6 +192,64 @@ class JobVersions:
                 f"the round starts from {chosen.url}, not from the deployed version: {error}"
             )
             return chosen
+
+    def go_back(
+        self,
+        number: int,
+        reason: str,
+        tell: Callable[[ModelVersion], object] = lambda _: None,
+    ) -> None:
+        """Put a version into service that was there before, and perhaps `tell` somebody of it.
+
+        Raises
+        ------
+        ModelFileError
+            If there is no such version, or it is not whole.
+        StorageError
+            If a file cannot be written; all is as it was then, but for the pointer, which the next
+            run sets right.
+        """
+        with self.store.deploying(number, downgrade=True, reason=reason) as version:
+            replacement = self.replacement(version)
+            replacement.apply()
+            try:
+                tell(version)
+            except BaseException:
+                replacement.undo()
+                raise
+            replacement.done()
+
+    def change_from(self, in_service: int | None) -> Deployed | None:
+        """Return what the pointer says if another version than this is in service."""
+        pointer = self._pointer() if in_service is not None else None
+        if pointer is None or in_service is None or pointer.version == in_service:
+            return None
+        served = _sha256(self._paths.local(self._job.deploy_model.url))
+        if self.store.holds(in_service, served) or not self.store.holds(pointer.version, served):
+            return None
+        return pointer
+
+    def deployed_number(self) -> int | None:
+        """Return which version is deployed, as far as the pointer can be read."""
+        pointer = self._pointer()
+        return None if pointer is None else pointer.version
+
+    def pointer_file(self) -> tuple[int, int] | None:
+        """Return what changes with every change of the pointer."""
+        try:
+            status = (self._layout.models / "deployed.json").stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
+
+    def weights_digest(self, number: int) -> str:
+        """Return the digest of the file of a version that is deployed; nothing if it is gone."""
+        try:
+            version = self.store.open(number)
+        except ModelFileError:
+            return ""
+        name = version.weights(f".{self._job.deploy_model.format}").name
+        return {each.path: each.sha256 for each in version.manifest.files}[name]
 
     def replacement(self, version: ModelVersion) -> ModelReplacement:
         """Return what puts a version into service."""
@@ -242,91 +299,17 @@ class JobVersions:
         return version if same else None
 
     def _parent(self, base: ReportedModel) -> str | None:
-        number = self.store.holding(self._sha256_of(base))
+        number = self.store.holding(self.sha256_of(base))
         return None if number is None else self.store.open(number).digest
 
-    def _sha256_of(self, model: ReportedModel) -> str:
+    def sha256_of(self, model: ReportedModel) -> str:
+        """Return the digest of a model's file; nothing if there is none."""
         return _sha256(self._paths.local(model.url))
 
     def _note_once(self, subject: str, text: str) -> None:
         if subject not in self._noted:
             self._noted.add(subject)
             self._note(text)
-
-
-@dataclass(frozen=True)
-class RolledBack:
-    """What going back did.
-
-    Attributes
-    ----------
-    version, replaced : int
-        What is deployed now, and what was before.
-    announced : bool
-        Whether a running inference worker was told.
-    runner : int or None
-        The process of the job's runner.
-    """
-
-    version: int
-    replaced: int
-    announced: bool
-    runner: int | None
-
-
-def roll_back(job: Job, root: Path | str, number: int | None = None) -> RolledBack:
-    """Make an earlier version of a job the deploy model again.
-
-    Every file is replaced in one rename, the pointer last; what fails leaves all as it was. If
-    the job takes hot updates and runs, its inference worker is told as of any other.
-
-    Parameters
-    ----------
-    job : Job
-        The job; its runner may be at work.
-    root : path
-        What plays the host's ``/``.
-    number : int, optional
-        Which version; by default the one that was deployed before the present one.
-
-    Raises
-    ------
-    ModelFileError
-        If there is no such version, or it is not whole.
-    StorageError
-        If a file cannot be written.
-    """
-    paths = HostPaths(root)
-    layout = JobLayout(job, paths)
-    versions = JobVersions(job, paths, layout)
-    pointer = versions.store.deployed()
-    if pointer is None:
-        raise ModelFileError(f"{versions.store.directory}: no version was ever deployed")
-    if number is None:
-        if not pointer.before:
-            raise ModelFileError(
-                f"version {pointer.version} is the first that was deployed; name another one of "
-                f"{', '.join(map(str, versions.store.numbers()))}"
-            )
-        number = pointer.before[-1]
-    runner = runner_of(layout.lock)
-    announce = runner is not None and job.spec.deploy_model.hot_update_enabled
-    with versions.store.deploying(number, downgrade=True) as version:
-        replacement = versions.replacement(version)
-        replacement.apply()
-        try:
-            if announce:
-                _announce(HotUpdate(layout.hot_update), version, job)
-        except BaseException:
-            replacement.undo()
-            raise
-        replacement.done()
-    return RolledBack(number, pointer.version, announce, runner)
-
-
-def _announce(hot_update: HotUpdate, version: ModelVersion, job: Job) -> None:
-    model = version.weights(f".{job.deploy_model.format}")
-    hot_update.announce(hot_update.lay_down(model, f"version-{version.description.version}"))
 
 
 def _with_memory(form: str, model: Path) -> dict[str, Path]:

@@ -87,6 +87,25 @@ def test_a_file_that_never_rests_arrives_all_the_same(dataset: Path) -> None:
     assert reader.read_new(EARLY + ARRIVAL_AT_MOST, quiet_seconds=1000) == ["a.png 0"]
 
 
+def test_a_file_that_was_changed_in_the_future_arrives_all_the_same(dataset: Path) -> None:
+    reader = DatasetReader(dataset)
+    write(dataset, b"a.png 0\nb.png 1")
+    now = EARLY - 3600  # the clock was set back since
+    assert reader.read_new(now, quiet_seconds=2) == []
+    assert reader.read_new(now + 2, quiet_seconds=2) == ["a.png 0"]
+    assert reader.read_new(now + SETTLED_AFTER, quiet_seconds=2) == ["b.png 1"]
+
+
+def test_a_clock_that_is_set_back_while_a_file_grows_delays_it_by_little(dataset: Path) -> None:
+    reader = DatasetReader(dataset)
+    write(dataset, b"a.png 0\n")
+    assert reader.read_new(EARLY, quiet_seconds=1000) == []
+    for seconds in (0, ARRIVAL_AT_MOST - 1):
+        dataset.write_bytes(b"a.png 0\n" * (2 + int(seconds > 0)))
+        assert reader.read_new(EARLY - 3600 + seconds, quiet_seconds=1000) == []
+    assert reader.read_new(EARLY - 3600 + ARRIVAL_AT_MOST, quiet_seconds=1000) == ["a.png 0"] * 3
+
+
 def test_a_settled_line_that_goes_on_is_noticed(dataset: Path) -> None:
     reader = DatasetReader(dataset)
     write(dataset, b"a.png 0\nb.p")

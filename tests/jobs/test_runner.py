@@ -14,6 +14,7 @@ from sedna_tinyms.errors import ConfigurationError, ModelFileError, StorageError
 from sedna_tinyms.jobs.events import (
     Decided,
     Deployed,
+    EnginesChosen,
     JobStopped,
     Noted,
     RoundFinished,
@@ -129,6 +130,18 @@ def test_workers_find_sednas_variables_and_run_where_the_yaml_lies(toy_job, play
         f"{root}/output/train/1/model.ckpt;{root}/models/deployed/model.ckpt"
     )
     assert train["PWD" if "PWD" in train else "JOB_NAME"] in ("toy", str(toy_job.here))
+
+
+@pytest.mark.parametrize("engines", [{"predictions": "onnxruntime f32: asked for"}, {}, 7, None])
+def test_what_workers_computed_with_is_told_and_in_the_report(toy_job, play, engines):
+    (record,) = play({1: {"accuracy": 0.7, "engines": engines}})
+    told = [str(event) for event in toy_job.heard(EnginesChosen)]
+    known = engines if isinstance(engines, dict) else {}
+    words = "round 1: eval worker: predictions on onnxruntime f32: asked for"
+    assert told == ([words] if known else [])
+    assert (record.stages["eval"].engines, record.stages["train"].engines) == (known, {})
+    report = json.loads((toy_job.output / "report.json").read_text())
+    assert report["rounds"][0]["stages"]["eval"]["engines"] == known
 
 
 def test_the_report_holds_what_each_round_cost_and_brought(toy_job, play):
@@ -301,10 +314,10 @@ def test_a_bad_worker_fails_its_round_and_the_job_goes_on(
 
 
 def test_a_worker_that_hangs_is_ended_at_its_limit(toy_job, play):
-    records = play({1: {"train": "hang"}, 2: {}}, worker_limit_seconds=0.5)
+    records = play({1: {"train": "hang"}, 2: {}}, worker_limit_seconds=3)
     assert outcomes(records) == ["failed", "deployed"]
     assert records[0].failure["reason"] == "LimitExceeded"
-    assert "took longer than 0.5 s" in records[0].reason
+    assert "took longer than 3 s" in records[0].reason
     assert records[0].failure["last_lines"] == ["hanging"]
     assert records[0].stages["train"].exit_code == -9
 

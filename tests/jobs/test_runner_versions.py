@@ -7,7 +7,7 @@ from toy_job import wait_until
 
 from sedna_tinyms.artifact.store import ModelStore
 from sedna_tinyms.jobs.events import Noted, RoundFinished
-from sedna_tinyms.jobs.versions import roll_back
+from sedna_tinyms.jobs.rollback import roll_back
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_going_back_while_the_job_runs(toy_job, store, hot):
         (2, 3, hot, os.getpid())
     ]
     assert toy_job.seen("train")[2]["base"] == "0.7"
-    assert records[2].base_model == "/output/models/000002/model.ckpt"
+    assert records[2].base_model == "/output/train/1/model.ckpt"
     assert store.deployed().before == (1, 2)
 
 

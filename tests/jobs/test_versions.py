@@ -10,7 +10,8 @@ from sedna_tinyms.errors import ModelFileError, StorageError
 from sedna_tinyms.jobs.layout import JobLayout
 from sedna_tinyms.jobs.models import ReportedModel
 from sedna_tinyms.jobs.paths import HostPaths
-from sedna_tinyms.jobs.versions import JobVersions, roll_back
+from sedna_tinyms.jobs.rollback import roll_back
+from sedna_tinyms.jobs.versions import JobVersions
 
 BASE = ReportedModel("ckpt", "/models/initial/model.ckpt")
 
@@ -305,7 +306,7 @@ def test_the_command(toy_job, versions, capsys):
 
 GONE_BACK = """
 from sedna_tinyms.jobs import load_job
-from sedna_tinyms.jobs.versions import roll_back
+from sedna_tinyms.jobs.rollback import roll_back
 
 def work(root):
     roll_back(load_job(root.parent.parent / "job" / "job.yaml"), root)

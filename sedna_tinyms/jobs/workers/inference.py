@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from sedna_tinyms.jobs.deploy import HotUpdate
@@ -21,6 +22,28 @@ FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 STEADY_SECONDS = 60.0
 """A worker that ran this long is started again as if it had ended for the first time."""
+
+ENDS_ON_TRIAL = 3
+"""A worker that ends so often after a deployment, each time before it was steady, cannot serve."""
+
+
+@dataclass
+class _Trial:
+    """How the worker does with a new model.
+
+    Attributes
+    ----------
+    trusted : int or None
+        The version with which it was well before.
+    since : float
+        When it got the model, or ended last.
+    ends : int
+        How often it has ended since it got the model.
+    """
+
+    trusted: int | None
+    since: float
+    ends: int = 0
 
 
 class InferenceService:
@@ -61,6 +84,7 @@ class InferenceService:
         self._pause = 0.0
         self._due_at: float | None = None
         self._updating = False
+        self._trial: _Trial | None = None
         supervisor.while_waiting(self.keep_running)
 
     def start(self, round_number: int) -> None:
@@ -84,9 +108,44 @@ class InferenceService:
             if self._assignment is not None:
                 self._assignment.awaited = False
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the worker runs, as far as is known."""
+        return self._assignment is not None and not self._assignment.ended
+
+    @property
+    def trusted(self) -> int | None:
+        """The version with which the worker was well, while a newer one is on trial."""
+        return self._trial.trusted if self._trial is not None else None
+
+    def version_to_trust(self, in_service: int | None) -> int | None:
+        """Return the version to go back to, should the next one not do."""
+        if self._assignment is None or self._assignment.ended:
+            return self.trusted
+        is_well = self._pause == 0.0 or self._assignment.worker.seconds >= STEADY_SECONDS
+        return in_service if is_well else self.trusted
+
+    def trial_begins(self, trusted: int | None) -> None:
+        """The worker has a new model; `trusted` is what `version_to_trust` returned before."""
+        self._trial = None if trusted is None else _Trial(trusted, time.monotonic())
+
+    def trial_ends(self) -> None:
+        """What comes now is no longer blamed on the model."""
+        self._trial = None
+
+    def failing(self) -> str | None:
+        """Say why the model on trial will not do; None while it may."""
+        trial = self._trial
+        if trial is None or trial.ends < ENDS_ON_TRIAL or self._assignment is None:
+            return None
+        worker = self._assignment.worker
+        last = "".join(f": {line}" for line in worker.last_lines(1))
+        return f"the inference worker ended {trial.ends} times with it ({worker.exit}){last}"
+
     def keep_running(self) -> None:
         """Start the worker again when it has ended, after a pause that doubles each time."""
         now = time.monotonic()
+        self._judge(now)
         if self._due_at is not None:
             if now >= self._due_at:
                 self._start()
@@ -97,6 +156,8 @@ class InferenceService:
                 FIRST_PAUSE_SECONDS if steady else min(2 * self._pause, LONGEST_PAUSE_SECONDS)
             )
             self._due_at = now + self._pause
+            if self._trial is not None:
+                self._trial.ends, self._trial.since = self._trial.ends + 1, now
             last = "".join(f": {line}" for line in worker.last_lines(1))
             self._emit(
                 Noted(
@@ -104,6 +165,12 @@ class InferenceService:
                     f"it starts again in {self._pause:g} s"
                 )
             )
+
+    def _judge(self, now: float) -> None:
+        """End the trial of a model with which the worker has run long enough."""
+        trial = self._trial
+        if trial is not None and self.is_running and now - trial.since >= STEADY_SECONDS:
+            self._trial = None
 
     def _start(self) -> None:
         self._due_at = None

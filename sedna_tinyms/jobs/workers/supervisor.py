@@ -120,6 +120,7 @@ class Supervisor:
         self._commands["canary"] = [sys.executable, "-m", "sedna_tinyms", "canary"]
         self._assignments: dict[str, Assignment] = {}
         self._duties: list[Callable[[], object]] = []
+        self._takes_unawaited: Callable[[Report], bool] = lambda _: False
         self._endpoint = Endpoint(inbox.put, port)
 
     @property
@@ -147,6 +148,10 @@ class Supervisor:
     def while_waiting(self, duty: Callable[[], object]) -> None:
         """Call `duty` again and again in every wait."""
         self._duties.append(duty)
+
+    def offer_unawaited(self, take: Callable[[Report], bool]) -> None:
+        """Offer an inference worker's reports that nobody awaits to `take`, which may decline."""
+        self._takes_unawaited = take
 
     def start(
         self,
@@ -259,6 +264,8 @@ class Supervisor:
         elif report.kind != REPORT_KIND.get(assignment.worker.kind) or report.status not in FINAL:
             self._emit(Noted(f"{report.worker} reported {said}, which changes nothing"))
         elif not assignment.awaited:
+            if assignment.worker.kind == "inference" and self._takes_unawaited(report):
+                return
             first = "; its first report counts" if assignment.report else ""
             self._emit(Noted(f"{report.worker} reported {said}, which nobody awaits{first}"))
         else:

@@ -1,0 +1,258 @@
+"""`sedna-tinyms run` as a process, while disk, clock, dataset or system play it false."""
+
+import ctypes
+import json
+import resource
+import signal
+import subprocess
+import sys
+
+import pytest
+from toy_job import ToyJob, wait_until
+
+PLAN = {1: {"accuracy": 0.7}, 2: {"accuracy": 0.6}}
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
+
+
+class Command:
+    """`sedna-tinyms run` for a toy job."""
+
+    def __init__(self, job, *options):
+        yaml = job.yaml(through_exec=True)
+        words = ["run", str(yaml), "--root", str(job.root), "--poll", "0.05", *options]
+        self.words = [sys.executable, "-m", "sedna_tinyms", *words]
+
+    def run(self, **settings):
+        """Return the exit code and what was said on the standard error."""
+        done = subprocess.run(self.words, capture_output=True, text=True, timeout=120, **settings)
+        return done.returncode, done.stderr
+
+    def start(self):
+        return subprocess.Popen(self.words, stderr=subprocess.PIPE, text=True)
+
+
+def table(job):
+    """What a job has come to, but for times and memory."""
+    report = json.loads((job.output / "report.json").read_text())
+    fields = ("round", "outcome", "reason", "train_samples", "eval_samples", "base_model", "new")
+    rounds = [[each[name] for name in fields] for each in report["rounds"]]
+    return rounds, job.states(), job.deployed.read_text()
+
+
+@pytest.fixture
+def untroubled(tmp_path):
+    """Return what a round comes to without any trouble."""
+    job = ToyJob(tmp_path / "untroubled")
+    job.plan(PLAN)
+    job.add_samples(10)
+    assert Command(job, "--rounds", "1").run()[0] == 0
+    return table(job)
+
+
+def finishes(job):
+    """Tell what a later run makes of it."""
+    code, said = Command(job, "--rounds", "1", "--resume").run()
+    assert code == 0, said
+    return table(job)
+
+
+@pytest.fixture
+def job(toy_job):
+    toy_job.plan(PLAN)
+    toy_job.add_samples(10)
+    return toy_job
+
+
+# The disk
+
+
+def journal_of_bytes(most):
+    """Return what lets a process write files of so many bytes: the journal is the longest."""
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+    return limit
+
+
+def test_a_full_disk_ends_it_with_13_and_nothing_is_lost(job, untroubled):
+    code, said = Command(job, "--rounds", "1").run(preexec_fn=journal_of_bytes(3000))
+    assert code == 13
+    (line,) = [line for line in said.splitlines() if line.startswith("sedna-tinyms run: ")]
+    assert f"cannot write to the journal {job.output}/journal.jsonl: [Errno 27] File too" in line
+    assert line.endswith("Make room or mend the disk; the job goes on from the last entry")
+    assert finishes(job) == untroubled
+
+
+def without_the_rights_of_root():
+    """Let modes of files hold for a process, though root starts it."""
+    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability)
+
+
+def test_a_read_only_directory_ends_it_with_13_before_anything_starts(job):
+    job.output.mkdir()
+    job.output.chmod(0o500)
+    try:
+        code, said = Command(job, "--rounds", "1").run(preexec_fn=without_the_rights_of_root)
+    finally:
+        job.output.chmod(0o700)
+    assert code == 13, said
+    assert f"cannot write to the output directory: [Errno 13] Permission denied: '{job.output}" in (
+        said
+    )
+    assert job.seen("inference") == []
+
+
+def test_a_directory_below_it_fails_the_round_whose_samples_come_back(job):
+    data = job.output / "data"
+    data.mkdir(parents=True)
+    data.chmod(0o500)
+    try:
+        code, said = Command(job, "--rounds", "1").run(preexec_fn=without_the_rights_of_root)
+    finally:
+        data.chmod(0o700)
+    assert code == 10
+    (line,) = [line for line in said.splitlines() if "round 1: failed: " in line]
+    assert f"cannot write {data}/train/1/data.txt: [Errno 13] Permission denied" in line
+    job.add_samples(10)
+    assert Command(job, "--rounds", "1").run()[0] == 0
+    lines = job.dataset.read_text().splitlines()
+    assert job.seen("train")[-1]["lines"] == lines[:8] + lines[10:18]
+
+
+@pytest.mark.parametrize("torn", [b'{"entry": 99, "time": "2', b"\0" * 40 + b"\n"])
+def test_an_entry_that_a_power_cut_tore_has_not_happened(job, untroubled, torn):
+    job.plan({1: {"train": "hang"}})
+    with Command(job, "--rounds", "1").start() as process:
+        wait_until(lambda: "hanging" in log(job, "1-train"))
+        process.kill()
+        process.communicate()
+    job.plan(PLAN)
+    with (job.output / "journal.jsonl").open("ab") as journal:
+        journal.write(torn)
+    assert finishes(job) == untroubled
+
+
+def log(job, name):
+    path = job.output / "logs" / f"{name}.log"
+    return path.read_text() if path.exists() else ""
+
+
+# The clock
+
+
+SET_BACK = """
+import sys, time
+import datetime as module
+from sedna_tinyms.cli import main
+
+DAY = 86400
+real = time.time
+time.time = lambda: real() - DAY
+
+class Earlier(module.datetime):
+    @classmethod
+    def now(cls, zone=None):
+        return super().now(zone) - module.timedelta(days=1)
+
+module.datetime = Earlier
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_clock_that_was_set_back_a_day_changes_nothing(job, untroubled):
+    assert Command(job, "--rounds", "1").run()[0] == 0
+    job.add_samples(10)
+    command = Command(job, "--rounds", "2", "--resume")
+    command.words[1:3] = ["-c", SET_BACK]
+    code, said = command.run()
+    assert code == 0, said
+    times = [json.loads(line)["time"] for line in journal_lines(job)]
+    assert times != sorted(times), "the clock was not set back"
+    rounds, _, deployed = table(job)
+    assert [each[:2] for each in rounds] == [[1, "deployed"], [2, "refused"]]
+    assert (rounds[:1], deployed) == (untroubled[0], "0.7")
+    stages = json.loads((job.output / "report.json").read_text())["rounds"][1]["stages"]
+    assert all(0 < stage["seconds"] < 100 for stage in stages.values())
+
+
+def journal_lines(job):
+    return (job.output / "journal.jsonl").read_text().splitlines()
+
+
+# The dataset
+
+
+def rewrite(path, text):
+    path.write_text(text)
+
+
+def replace(path, text):
+    path.with_name("other.txt").write_text(text)
+    path.with_name("other.txt").replace(path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda path, text: rewrite(path, text[:40]), "has shrunk"),
+        (lambda path, text: rewrite(path, text.replace("picture-3", "picture-X")), "was edited"),
+        (lambda path, text: replace(path, text[::-1]), "was edited or replaced"),
+        (lambda path, _: path.unlink(), "No such file"),
+    ],
+    ids=["truncated", "edited", "replaced", "removed"],
+)
+def test_a_dataset_that_is_damaged_in_a_round_is_named_and_counts_again_when_mended(
+    job, untroubled, damage, words
+):
+    job.plan({1: {"train": "wait", "accuracy": 0.7}, 2: {"accuracy": 0.6}})
+    whole = job.dataset.read_text()
+    process = Command(job, "--rounds", "2").start()
+    said = []
+    with process:
+        wait_until(lambda: "waiting" in log(job, "1-train"))
+        damage(job.dataset, whole)
+        for line in process.stderr:
+            said.append(line)
+            if words in line:
+                (job.here / "go").touch()
+            if "round 1: deployed" in line:
+                replace(job.dataset, whole)
+                job.add_samples(10)
+    assert process.returncode == 0, said
+    assert sum(words in line for line in said) == 1
+    rounds, _, _ = table(job)
+    assert rounds[:1] == untroubled[0]
+    assert rounds[1][3] == 8
+    assert job.seen("train")[1]["lines"] == job.dataset.read_text().splitlines()[10:18]
+
+
+# Others
+
+
+def test_a_second_runner_ends_with_13_and_the_first_goes_on(job, untroubled):
+    job.plan({1: {"train": "wait", "accuracy": 0.7}})
+    with Command(job, "--rounds", "1").start() as process:
+        wait_until(lambda: "waiting" in log(job, "1-train"))
+        code, said = Command(job, "--rounds", "1").run()
+        assert code == 13
+        assert f"is in use by another runner (process {process.pid})" in said
+        (job.here / "go").touch()
+        process.communicate()
+    assert process.returncode == 0
+    assert table(job) == untroubled
+
+
+def test_sigterm_in_a_training_ends_it_with_143_and_a_later_run_trains_the_same(job, untroubled):
+    job.plan({1: {"train": "wait", "accuracy": 0.7}})
+    with Command(job, "--rounds", "1").start() as process:
+        wait_until(lambda: "waiting" in log(job, "1-train"))
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate()
+    assert process.returncode == 143
+    assert "train worker ended (exit code 143)" in said
+    assert "stopped: SIGTERM" in said
+    assert log(job, "1-train") == "waiting\nsaved what there was\n"
+    (job.here / "go").touch()
+    assert finishes(job) == untroubled

@@ -1,0 +1,256 @@
+"""An earlier version comes back: a person asks for it, or the new one cannot serve."""
+
+import json
+
+import pytest
+from toy_job import wait_until
+
+from sedna_tinyms.artifact.store import ModelStore
+from sedna_tinyms.jobs.events import (
+    Deployed,
+    Noted,
+    RollbackServed,
+    RolledBack,
+    RoundFinished,
+    WorkerStarted,
+)
+from sedna_tinyms.jobs.layout import JobLayout
+from sedna_tinyms.jobs.paths import HostPaths
+from sedna_tinyms.jobs.rollback import roll_back
+from sedna_tinyms.jobs.versions import JobVersions
+
+ASKED_FOR = "asked for with sedna-tinyms model rollback"
+hot_and_cold = pytest.mark.parametrize("hot", [True, False], ids=["hot", "cold"])
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch):
+    monkeypatch.setattr("sedna_tinyms.jobs.workers.inference.FIRST_PAUSE_SECONDS", 0.02)
+
+
+@pytest.fixture
+def store(toy_job):
+    return ModelStore(toy_job.output / "models")
+
+
+def plan(toy_job, accuracies, **inference):
+    rounds = {number: {"accuracy": value} for number, value in enumerate(accuracies, start=1)}
+    toy_job.plan({**rounds, "inference": inference})
+
+
+def play(toy_job, rounds, **settings):
+    """Play so many rounds, with new samples after each; return their records."""
+    toy_job.on(RoundFinished, lambda _: toy_job.add_samples(10))
+    toy_job.add_samples(10)
+    return toy_job.runner(rounds=rounds, **settings).run().records
+
+
+def report(toy_job):
+    return json.loads((toy_job.output / "report.json").read_text())
+
+
+def brief(rollbacks):
+    return [(each["version"], each["replaced"], each["round"]) for each in rollbacks]
+
+
+# By itself
+
+
+@hot_and_cold
+def test_a_model_that_its_worker_dies_of_is_gone_back_from_and_not_deployed_again(
+    toy_job, store, hot
+):
+    plan(toy_job, [0.7, 0.8, 0.8, 0.9], **{"dies of": ["0.8"]})
+    toy_job.add_samples(10)
+    toy_job.on(RoundFinished, lambda event: event.record.round != 2 and toy_job.add_samples(10))
+    toy_job.on(RolledBack, lambda _: toy_job.add_samples(10))
+    records = toy_job.runner(rounds=4, hot=hot).run().records
+
+    (event,) = toy_job.heard(RolledBack)
+    reason = "the inference worker ended 3 times with it (exit code 3): Traceback: it broke"
+    assert event == RolledBack(2, 3, reason)
+    assert str(event) == f"version 2 is in service in place of 3: {reason}"
+    assert [record.verdict for record in records] == [
+        *("deployed", "deployed, rolled back", "refused", "deployed"),
+    ]
+    assert records[1].rolled_back == reason
+    assert records[2].base_model == "/output/train/1/model.ckpt"
+    assert records[2].old == {"accuracy": [0.7]}
+    assert records[2].reason.endswith(
+        f"; but with the same weights version 3 was gone back from: {reason}"
+    )
+    (rollback,) = report(toy_job)["rollbacks"]
+    assert (brief([rollback]), rollback["reason"]) == ([(2, 3, 2)], reason)
+    assert report(toy_job)["rounds"][1]["rolled_back"] == reason
+    assert '"kind": "rolled_back"' in (toy_job.output / "journal.jsonl").read_text()
+    assert toy_job.deployed.read_text() == "0.9"
+    assert store.deployed().before == (1, 2)
+
+
+def test_the_first_model_of_all_gives_way_to_what_was_in_service_before(toy_job, store):
+    plan(toy_job, [0.7], **{"dies of": ["0.7"]})
+    toy_job.add_samples(10)
+    runner = toy_job.runner()
+    toy_job.on(RolledBack, lambda _: runner.stop())
+    runner.run()
+    assert [(event.version, event.replaced) for event in toy_job.heard(RolledBack)] == [(1, 2)]
+    assert toy_job.deployed.read_text() == "0.2"
+    assert store.deployed().version == 1
+    assert "ended 3 times" in store.deployed().reason
+
+
+def test_a_worker_that_was_not_well_before_is_not_the_models_fault(toy_job, store):
+    plan(toy_job, [0.7], **{"dies of": ["0.2", "0.7"]})
+    runner = toy_job.runner()
+    starts = []
+
+    def count(event):
+        if event.kind != "inference":
+            return
+        starts.append(event)
+        if len(starts) == 3:
+            toy_job.add_samples(10)
+        if toy_job.heard(Deployed) and len(starts) > 12:
+            runner.stop()
+
+    toy_job.on(WorkerStarted, count)
+    runner.run()
+    assert toy_job.heard(RolledBack) == []
+    assert store.deployed().version == 2
+
+
+def test_what_cannot_be_put_back_is_noted_and_the_job_goes_on(toy_job, store):
+    plan(toy_job, [0.7], **{"dies of": ["0.7"]})
+    toy_job.add_samples(10)
+    runner = toy_job.runner()
+
+    def damage(_):
+        (store.path(1) / "model.ckpt").write_text("?")
+
+    toy_job.on(Deployed, damage)
+    toy_job.on(Noted, lambda event: "cannot be put back" in event.message and runner.stop())
+    runner.run()
+    note = next(e.message for e in toy_job.heard(Noted) if "cannot be put back" in e.message)
+    assert "but version 1 cannot be put back: " in note
+    assert "was changed or damaged" in note
+    assert toy_job.deployed.read_text() == "0.7"
+
+
+# Because a person asks for it
+
+
+def ask_after_round_2(toy_job, **yaml):
+    toy_job.on(
+        RoundFinished,
+        lambda event: event.record.round == 2 and roll_back(toy_job.job(**yaml), toy_job.root),
+    )
+
+
+def test_a_running_worker_is_told_and_its_answer_counts(toy_job):
+    plan(toy_job, [0.7, 0.8])
+    ask_after_round_2(toy_job, hot=True)
+    toy_job.add_samples(10)
+    toy_job.on(RoundFinished, lambda event: event.record.round == 1 and toy_job.add_samples(10))
+    runner = toy_job.runner(hot=True)
+    toy_job.on(RollbackServed, lambda _: runner.stop())
+    runner.run()
+    assert toy_job.heard(RolledBack) == [RolledBack(2, 3, ASKED_FOR)]
+    assert toy_job.heard(RollbackServed) == [RollbackServed(2)]
+    assert [each["model"] for each in toy_job.seen("hot")] == ["0.7", "0.8", "0.7"]
+    assert len(toy_job.seen("inference")) == 1
+    assert not [each for each in toy_job.heard(Noted) if "reported" in each.message]
+    assert brief(report(toy_job)["rollbacks"]) == [(2, 3, 2)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "note"),
+    [
+        ("failed", "the inference worker could not load the model of version 2; it starts anew"),
+        ("silent", "the inference worker did not answer the hot update of version 2; it starts"),
+    ],
+)
+def test_a_worker_that_does_not_take_it_starts_anew_with_it(toy_job, answer, note):
+    plan(toy_job, [0.7, 0.8])
+    toy_job.on(
+        RoundFinished,
+        lambda event: event.record.round == 2 and plan(toy_job, [0.7, 0.8], update=answer),
+    )
+    ask_after_round_2(toy_job, hot=True)
+    toy_job.add_samples(10)
+    toy_job.on(RoundFinished, lambda event: event.record.round == 1 and toy_job.add_samples(10))
+    runner = toy_job.runner(hot=True, deploy_limit_seconds=0.5)
+    toy_job.on(
+        WorkerStarted, lambda _: len(toy_job.heard(RolledBack)) == 1 and starts_with(toy_job, "0.7")
+    )
+    toy_job.on(WorkerStarted, lambda _: toy_job.heard(RolledBack) and runner.stop())
+    runner.run()
+    assert note in "\n".join(each.message for each in toy_job.heard(Noted))
+    assert toy_job.heard(RollbackServed) == []
+
+
+def starts_with(toy_job, model):
+    wait_until(lambda: toy_job.seen("inference")[-1]["model"] == model)
+
+
+def test_without_hot_updates_the_worker_starts_anew_with_it(toy_job):
+    plan(toy_job, [0.7, 0.8])
+    ask_after_round_2(toy_job)
+    toy_job.on(
+        WorkerStarted, lambda _: len(toy_job.heard(RolledBack)) == 1 and starts_with(toy_job, "0.7")
+    )
+    toy_job.add_samples(10)
+    toy_job.on(RoundFinished, lambda event: event.record.round == 1 and toy_job.add_samples(10))
+    runner = toy_job.runner()
+    toy_job.on(WorkerStarted, lambda _: toy_job.heard(RolledBack) and runner.stop())
+    runner.run()
+    assert toy_job.heard(RolledBack) == [RolledBack(2, 3, ASKED_FOR)]
+
+
+@hot_and_cold
+def test_between_two_runs(toy_job, hot):
+    plan(toy_job, [0.7, 0.8, 0.75])
+    play(toy_job, 2, hot=hot)
+    done = roll_back(toy_job.job(hot=hot), toy_job.root)
+    assert (done.version, done.replaced, done.announced, done.runner) == (2, 3, False, None)
+    (record,) = toy_job.runner(rounds=3, hot=hot, resume=True).run().records
+    assert (record.round, record.outcome) == (3, "deployed")
+    assert record.base_model == "/output/train/1/model.ckpt"
+    assert record.old == {"accuracy": [0.7]}
+    said = report(toy_job)
+    assert brief(said["rollbacks"]) == [(2, 3, 2)]
+    assert [each["rolled_back"] for each in said["rounds"]] == [None, ASKED_FOR, None]
+
+
+def test_and_forward_again(toy_job):
+    plan(toy_job, [0.7, 0.8, 0.8])
+    play(toy_job, 2)
+    for number in (2, 3):
+        roll_back(toy_job.job(), toy_job.root, number)
+        toy_job.runner(rounds=2, resume=True).run()
+    said = report(toy_job)
+    assert brief(said["rollbacks"]) == [(2, 3, 2), (3, 2, 2)]
+    assert [each["rolled_back"] for each in said["rounds"]] == [None, None]
+    (record,) = toy_job.runner(rounds=1).run().records
+    assert "same weights" not in record.reason
+
+
+def test_a_runner_that_was_killed_in_between_knows_why_it_went_back(toy_job):
+    plan(toy_job, [0.7, 0.8])
+    play(toy_job, 2)
+    job, paths = toy_job.job(), HostPaths(toy_job.root)
+    JobVersions(job, paths, JobLayout(job, paths)).go_back(2, "the worker ended 3 times")
+    toy_job.runner(rounds=2, resume=True).run()
+    (rollback,) = report(toy_job)["rollbacks"]
+    assert rollback["reason"] == "the worker ended 3 times"
+    toy_job.runner(rounds=2, resume=True).run()
+    assert report(toy_job)["rollbacks"] == [rollback]
+
+
+def test_a_file_that_somebody_put_in_the_models_place_is_noted_too(toy_job):
+    plan(toy_job, [0.7])
+    play(toy_job, 1)
+    toy_job.deployed.write_text("0.71")
+    toy_job.runner(rounds=1, resume=True).run()
+    (rollback,) = report(toy_job)["rollbacks"]
+    assert (rollback["version"], rollback["replaced"]) == (3, 2)
+    assert rollback["reason"] == "its file was put in the deploy model's place"
