@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import runpy
+import signal
 import sys
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 
 from sedna_tinyms import onednn, plugin, sedna
 from sedna_tinyms.errors import SednaTinyMSError, UsageError
@@ -43,10 +45,12 @@ def run(arguments: argparse.Namespace) -> int:
     sys.argv = [arguments.script, *arguments.arguments]
     sys.path[0] = str(script.resolve().parent)
     sedna.install(arguments.library)
+    _show_what_is_chosen()
     if arguments.as_tinyms:
         from sedna_tinyms.tinyms import install_as_tinyms  # Needs MindSpore.
 
         install_as_tinyms()
+    signal.signal(signal.SIGTERM, _end)  # unless the script has its own way to end
     try:
         runpy.run_path(arguments.script, run_name="__main__")
     except Exception as error:
@@ -54,6 +58,19 @@ def run(arguments: argparse.Namespace) -> int:
         sys.excepthook(type(error), error.with_traceback(trace), trace)
         return error.exit_code if isinstance(error, SednaTinyMSError) else 1
     return 0
+
+
+def _show_what_is_chosen() -> None:
+    """Let the worker's log say such things as the engine chosen, unless the script logs itself."""
+    for package in ("sedna_tinyms", "estimators"):
+        logging.getLogger(package).setLevel(logging.INFO)
+    if logging.lastResort is not None:
+        logging.lastResort.setLevel(logging.INFO)
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    """End the script between two steps: what it has begun to write or to train is left in order."""
+    raise SystemExit(128 + number)
 
 
 def _from_script(error: Exception, script: str) -> TracebackType | None:
