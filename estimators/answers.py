@@ -21,11 +21,15 @@ from sedna_tinyms.pictures import Picture, load_pixels, pixel_batches
 from sedna_tinyms.tinyms.model import MobileNetV2
 from sedna_tinyms.tinyms.model.mobilenetv2_onnx import check_onnx, mobilenetv2_onnx
 
-__all__ = ["Answers", "can_export"]
+__all__ = ["Answers", "as_onnx", "can_export", "compared_in", "mark_of", "write_onnx"]
 
 logger = logging.getLogger(__name__)
 
 BATCH = 32
+FEW = 16
+"""So many pictures go through MindSpore one by one: it computes a graph of one shape, and a batch
+of 32 with 8 pictures in it takes as long as with 32. A shape between would be compiled for seconds.
+"""
 COMPARED = "compared_with_mindspore"
 """Entry of an ONNX file's metadata: the digest of the backbone that MindSpore computed alike."""
 TOLERANCE = 1e-3
@@ -53,6 +57,8 @@ class Answers:
     ----------
     mark : str
         Tells networks with other weights or classes apart: see `mark_of`.
+    runs_on : str
+        What computes, and why.
     """
 
     def __init__(self, network: MobileNetV2, card: ModelCard, engine: str = "auto") -> None:
@@ -60,8 +66,10 @@ class Answers:
         self.card = card
         self._network = Outputs(TrainedPart(network, 0))
         self._engine: Engine | None = None
+        self.runs_on = f"mindspore: {'asked for' if engine == 'mindspore' else 'no engine'}"
         if engine != "mindspore" and (engine != "auto" or can_export()):
-            self._engine = open_engine(_onnx(network, card), engine)
+            self._engine = open_engine(as_onnx(network, card), engine)
+            self.runs_on = str(self._engine.choice)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Answers:
         return self  # nothing here ever changes
@@ -70,16 +78,18 @@ class Answers:
         """Return the logits (N, classes) and the pooled features (N, D) of one picture or more."""
         size = self.card.input_size
         if len(pictures) <= BATCH:
-            return self._of(load_pixels(pictures, size))
-        parts = [self._of(pixels) for pixels in pixel_batches(pictures, size, BATCH)]
+            return self._of(load_pixels(pictures, size), 1 if len(pictures) <= FEW else BATCH)
+        parts = [self._of(pixels, BATCH) for pixels in pixel_batches(pictures, size, BATCH)]
         logits, features = zip(*parts, strict=True)
         return np.concatenate(logits), np.concatenate(features)
 
-    def _of(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _of(
+        self, pixels: NDArray[np.uint8], at_once: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         if self._engine is not None:
             found = self._engine.run(pixels)
             return found["logits"], found["features"]
-        return self._network.of(pixels, BATCH, self.card.normalize)
+        return self._network.of(pixels, at_once, self.card.normalize)
 
 
 def mark_of(network: MobileNetV2, card: ModelCard) -> str:
@@ -94,7 +104,7 @@ def write_onnx(
     network: MobileNetV2,
     card: ModelCard,
     path: str | os.PathLike[str],
-    pixels: NDArray[np.uint8],
+    pixels: NDArray[np.uint8] | None,
     compared: str | None,
 ) -> str:
     """Write a network as ONNX, after it gave what MindSpore gives for real pixels.
@@ -108,8 +118,8 @@ def write_onnx(
         The network.
     path : path
         The file.
-    pixels : ndarray of uint8, shape (N, 3, H, W)
-        What to compare with.
+    pixels : ndarray of uint8, shape (N, 3, H, W), or None
+        What to compare with; noise by default.
     compared : str or None
         What this function returned last, or `compared_in` found in a file.
 
@@ -123,8 +133,10 @@ def write_onnx(
     ModelFileError
         If the outputs differ; nothing is written.
     """
+    if pixels is None:
+        pixels = _any_pixels(card.input_size)
     digest = weights_digest(network)
-    content = _onnx(network, card, digest)
+    content = as_onnx(network, card, digest)
     if digest != compared:
         check_onnx(content, pixels, _computed_by_mindspore(network, card.normalize(pixels)))
     else:
@@ -144,7 +156,17 @@ def compared_in(path: str | os.PathLike[str]) -> str | None:
         return None
 
 
-def _onnx(network: MobileNetV2, card: ModelCard, compared: str = "") -> bytes:
+def as_onnx(network: MobileNetV2, card: ModelCard, compared: str = "") -> bytes:
+    """Return a network as an ONNX file's content.
+
+    Parameters
+    ----------
+    network, card
+        The network.
+    compared : str
+        The digest of its backbone, if that was compared with MindSpore, or will be before the file
+        is written.
+    """
     metadata = card.metadata() | ({COMPARED: compared} if compared else {})
     return mobilenetv2_onnx(
         network,
@@ -180,3 +202,10 @@ def _check_head(content: bytes, pixels: NDArray[np.uint8], network: MobileNetV2)
             f"the ONNX model is not published: its logits differ from the head's by up to "
             f"{difference:.2g} of the largest; {TOLERANCE:.2g} is allowed"
         )
+
+
+def _any_pixels(size: int) -> NDArray[np.uint8]:
+    """Return a picture for a model that has seen none: noise, coarse enough to reach the end."""
+    coarse = np.random.default_rng(0).integers(0, 256, (1, 3, 8, 8), np.uint8)
+    repeated = coarse.repeat(-(-size // 8), axis=2).repeat(-(-size // 8), axis=3)
+    return repeated[:, :, :size, :size]

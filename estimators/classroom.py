@@ -190,6 +190,21 @@ class Classroom:
             "computed": [float(self._computed)],
         }
 
+    @property
+    def frozen(self) -> FrozenBackbone | None:
+        """The part that is not trained; None before a training has used it."""
+        return self._frozen
+
+    def remembered_pixels(
+        self, card: ModelCard
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]] | None:
+        """Return the pictures of earlier rounds and their classes; None if no pixels are kept."""
+        memory = self.recall()
+        if not len(memory) or memory.space != PIXELS:
+            return None
+        earlier = memory.exemplars()
+        return earlier.items, self._numbers(earlier.labels, card)
+
     def save(self, model: Path) -> None:
         """Write what the next round needs beside a model file."""
         memory, state = self.recall(), self._strategy.state()

@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from estimators.answers import Answers, can_export, compared_in, mark_of, write_onnx
 from estimators.classroom import Classroom
 from estimators.model_card import ModelCard
-from estimators.prediction import Prediction
-from estimators.samples import as_pictures, read_samples
+from estimators.prediction import Prediction, version_of
+from estimators.quantized import Quantizer, TypicalPictures, typical_pictures
+from estimators.samples import Samples, as_pictures, read_samples
 from estimators.settings import Settings
+from sedna_tinyms.artifact.files import write_file
 from sedna_tinyms.errors import ConfigurationError, ModelFileError
 from sedna_tinyms.learning.batches import Batches
 from sedna_tinyms.learning.layers import copy_weights
@@ -89,6 +91,9 @@ class MobileNetV2Estimator(ABC):
     export_onnx : bool, optional
         Write ``<model>.onnx`` beside a saved model: from uint8 pixels to logits and features. By
         default, if an engine is installed.
+    quantize : {"int8"}, optional
+        Make the ONNX file compute in int8: static quantisation, calibrated on pictures of the round
+        and, where pixels are remembered, of earlier ones. The training says what it costs.
 
     Attributes
     ----------
@@ -136,6 +141,8 @@ class MobileNetV2Estimator(ABC):
         self.card: ModelCard | None = None
         self._classroom = Classroom(self.settings)
         self._answers: Answers | None = None
+        self._quantizer = Quantizer() if self.settings.quantize else None
+        self._loaded: tuple[str, str] | None = None
         self._compared: str | None = None
         self._seen: NDArray[np.uint8] | None = None
         prefer_graph_mode()
@@ -144,6 +151,21 @@ class MobileNetV2Estimator(ABC):
     def memory(self) -> ReplayMemory | None:
         """See the class."""
         return self._classroom.memory
+
+    @property
+    def engines(self) -> dict[str, str]:
+        """What has computed the frozen part of a training, and predictions; and why it."""
+        frozen, answers = self._classroom.frozen, self._answers
+        found = {"frozen part": str(frozen.choice)} if frozen is not None else {}
+        return found | ({"predictions": answers.runs_on} if answers is not None else {})
+
+    @property
+    def version(self) -> str | None:
+        """The first 12 digits of the SHA-256 of the model file in use.
+
+        None if there is no network, or it was changed after it was loaded.
+        """
+        return None if self.network is None else self._version_of(mark_of(self.network, self._card))
 
     # --- Sedna's face -------------------------------------------------------------------------
 
@@ -167,7 +189,9 @@ class MobileNetV2Estimator(ABC):
             `loss` (of each epoch or iteration); `accuracy` (of the samples trained on, at the end);
             `samples`, `replayed`; `computed` (pictures that went through the frozen part, the
             others' activations were cached); `seconds`, of which `seconds_forward` (decoding and
-            frozen part) and `seconds_training`.
+            frozen part) and `seconds_training`. With `quantize` also `accuracy_float32` and
+            `accuracy_int8` on pictures of the round, `agreement_int8` (the share of them for which
+            both name the same class) and `seconds_quantizing`.
 
         Raises
         ------
@@ -185,12 +209,16 @@ class MobileNetV2Estimator(ABC):
         items = self._classroom.look_at(samples.pictures, self._network, self._card)
         self._grow(samples.class_names)
         looked = time.perf_counter()
+        typical = self._typical_pictures(samples) if self._quantizer is not None else None
         metrics = self._classroom.teach(
             self._network, self._card, items, samples.labels, domain, self._fit
         )
+        taught = time.perf_counter()
+        if self._quantizer is not None and typical is not None:
+            metrics |= self._quantizer.after_training(self._network, self._card, typical)
         metrics |= {
             "seconds_forward": [looked - start],
-            "seconds_training": [time.perf_counter() - looked],
+            "seconds_training": [taught - looked],
             "seconds": [time.perf_counter() - start],
         }
         if valid_data is not None:
@@ -237,9 +265,9 @@ class MobileNetV2Estimator(ABC):
         if not pictures:
             return []
         logits, features = answers.to(pictures)
-        names = self._card.class_names
+        names, version = self._card.class_names, self._version_of(answers.mark)
         predictions = [
-            Prediction(row, names, embedding)
+            Prediction(row, names, embedding, version)
             for row, embedding in zip(logits, features, strict=True)
         ]
         return predictions if several else predictions[0]
@@ -254,6 +282,8 @@ class MobileNetV2Estimator(ABC):
         ------
         ModelFileError
             If the ONNX file gives something else than MindSpore.
+        ConfigurationError
+            If it is to be quantized, and nothing was trained.
         StorageError
             If a file cannot be written.
         """
@@ -263,9 +293,11 @@ class MobileNetV2Estimator(ABC):
         path = Path(model_path)
         self._classroom.save(path)
         if can_export() if self.settings.export_onnx is None else self.settings.export_onnx:
-            pixels = self._seen if self._seen is not None else _any_pixels(card.input_size)
             onnx_path = path.with_suffix(".onnx")
-            self._compared = write_onnx(network, card, onnx_path, pixels, self._compared)
+            self._compared = write_onnx(network, card, onnx_path, self._seen, self._compared)
+            if self._quantizer is not None:
+                with write_file(onnx_path) as temporary:
+                    temporary.write_bytes(self._quantizer.file_of(network, card).content)
         save_weights(network, path, card.metadata())
 
     def load(self, model_url: str | os.PathLike[str]) -> None:
@@ -284,6 +316,7 @@ class MobileNetV2Estimator(ABC):
         network = card.build(self.settings.seed)
         load_weights(network, path)
         self._use(network, card)
+        self._loaded = mark_of(network, card), version_of(path.read_bytes())
         self._classroom.follow(path, card)
 
     def load_weights(self, path: str | os.PathLike[str]) -> None:
@@ -382,15 +415,16 @@ class MobileNetV2Estimator(ABC):
         copy_weights(self._network, network)
         self.network, self.card = network, card
 
+    def _typical_pictures(self, samples: Samples) -> TypicalPictures:
+        remembered = self._classroom.remembered_pixels(self._card)
+        size = self._card.input_size
+        return typical_pictures(samples.pictures, samples.labels, size, remembered)
+
+    def _version_of(self, mark: str) -> str | None:
+        return self._loaded[1] if self._loaded is not None and self._loaded[0] == mark else None
+
     def _current_answers(self) -> Answers:
         network, card = self._network, self._card
         if self._answers is None or self._answers.mark != mark_of(network, card):
             self._answers = Answers(network, card, self.settings.engine)
         return self._answers
-
-
-def _any_pixels(size: int) -> NDArray[np.uint8]:
-    """Return a picture for a model that has seen none: noise, coarse enough to reach the end."""
-    coarse = np.random.default_rng(0).integers(0, 256, (1, 3, 8, 8), np.uint8)
-    repeated = coarse.repeat(-(-size // 8), axis=2).repeat(-(-size // 8), axis=3)
-    return repeated[:, :, :size, :size]

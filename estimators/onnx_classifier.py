@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimators.model_card import ModelCard
-from estimators.prediction import Prediction
+from estimators.prediction import Prediction, version_of
 from estimators.samples import as_pictures, read_samples
 from sedna_tinyms.artifact.weights_content import read_content, require_finite
-from sedna_tinyms.engine import Engine, open_engine
+from sedna_tinyms.engine import Choice, Engine, open_engine
 from sedna_tinyms.errors import ForeignModelError, ModelFileError
 from sedna_tinyms.learning.metrics import classification_metrics
 from sedna_tinyms.pictures import Picture, load_pixels, pixel_batches
@@ -25,7 +24,6 @@ from sedna_tinyms.pictures import Picture, load_pixels, pixel_batches
 __all__ = ["OnnxClassifier"]
 
 BATCH_SIZE = 32
-DIGITS_OF_A_VERSION = 12
 
 
 class OnnxClassifier:
@@ -38,7 +36,7 @@ class OnnxClassifier:
     ----------
     class_names : sequence of str, optional
         The classes that a model must have; those of the model loaded by default.
-    engine : {"auto", "onnxruntime", "openvino"}
+    engine : {"auto", "onnxruntime", "openvino"} or Choice
         What computes; see `sedna_tinyms.engine.open_engine`.
     threads : int, optional
         Cores for one prediction; all that this process may use by default.
@@ -47,7 +45,7 @@ class OnnxClassifier:
     def __init__(
         self,
         class_names: Sequence[str] | None = None,
-        engine: str = "auto",
+        engine: str | Choice = "auto",
         threads: int | None = None,
     ) -> None:
         self.class_names = None if class_names is None else tuple(class_names)
@@ -70,6 +68,11 @@ class OnnxClassifier:
         Each prediction has that of the model that gave it, whichever is in use by then.
         """
         return None if self._model is None else self._model.version
+
+    @property
+    def engines(self) -> dict[str, str]:
+        """What computes the predictions, and why; empty before a model was loaded."""
+        return {} if self._model is None else {"predictions": str(self._model.engine.choice)}
 
     def load(self, model_url: str | os.PathLike[str]) -> None:
         """Open a model, let it compute once, and use it from then on.
@@ -158,7 +161,9 @@ class _Model:
     version: str
 
     @classmethod
-    def open(cls, path: Path, engine: str, threads: int | None, wanted: dict[str, Any]) -> _Model:
+    def open(
+        cls, path: Path, engine: str | Choice, threads: int | None, wanted: dict[str, Any]
+    ) -> _Model:
         opened = open_engine(path, engine, threads=threads)
         card = ModelCard.from_metadata(opened.metadata, str(path))
         if card is None:
@@ -180,7 +185,7 @@ class _Model:
         # Engines compute with NaN as with any number, and a Relu hides it from the outputs.
         name = path.name if path.suffix == ".onnx" else f"{path.name} as .onnx"
         require_finite(read_content(content, name).arrays, f"the model file {path}")
-        return cls(opened, card, hashlib.sha256(content).hexdigest()[:DIGITS_OF_A_VERSION])
+        return cls(opened, card, version_of(content))
 
     def outputs(self, pictures: Sequence[Picture]) -> dict[str, NDArray[np.float32]]:
         """Return each output for all pictures; the next are decoded while some are computed."""

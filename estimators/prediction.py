@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Prediction"]
+__all__ = ["Prediction", "version_of"]
 
 SMALLEST = 1e-7
+DIGITS_OF_A_VERSION = 12
 
 
 class Prediction(list[float]):
@@ -26,7 +28,7 @@ class Prediction(list[float]):
     embedding : array of float, optional
         The features that the logits were computed from.
     version : str, optional
-        Which model gave it: see `OnnxClassifier.version`.
+        Which model gave it: see `version_of`.
 
     Attributes
     ----------
@@ -75,3 +77,8 @@ class Prediction(list[float]):
 
     def __repr__(self) -> str:
         return f"<{self.class_name} {self.score:.3f} of {len(self)} classes>"
+
+
+def version_of(content: bytes) -> str:
+    """Return what tells a model file from others: the first 12 digits of its SHA-256."""
+    return hashlib.sha256(content).hexdigest()[:DIGITS_OF_A_VERSION]

@@ -19,6 +19,7 @@ CHOICES = {
     "replay": ("auto", "activations", "pixels"),
     "engine": ("auto", "onnxruntime", "openvino", "mindspore"),
     "precision": ("f32", "bf16", "auto"),
+    "quantize": (None, "int8"),
 }
 
 
@@ -53,6 +54,7 @@ class Settings:
     mean: Sequence[float] | None = None
     std: Sequence[float] | None = None
     export_onnx: bool | None = None
+    quantize: str | None = None
 
     def __post_init__(self) -> None:
         problems = Problems()
@@ -61,12 +63,7 @@ class Settings:
             _check_whole(name, getattr(self, name), least, problems)
         for name, choices in CHOICES.items():
             _check_choice(name, getattr(self, name), choices, problems)
-        if self.strategy == "full" and self.replay == "activations":
-            problems.add(
-                "replay is 'activations', but the strategy full trains every layer, so that "
-                "nothing but pixels can be learned from: set replay to 'pixels', replay_bytes to 0 "
-                "to store nothing, or another strategy"
-            )
+        _check_together(self, problems)
         if self.input_size is not None:
             _check_whole("input_size", self.input_size, 32, problems)
         if self.width is not None:
@@ -97,6 +94,21 @@ def _check_names(names: Sequence[str] | None, problems: Problems) -> None:
         problems.add(f"class_names is {list(names)!r}; a classifier needs at least two classes")
 
 
+def _check_together(settings: Settings, problems: Problems) -> None:
+    """Find settings that each are right and contradict each other."""
+    if settings.strategy == "full" and settings.replay == "activations":
+        problems.add(
+            "replay is 'activations', but the strategy full trains every layer, so that "
+            "nothing but pixels can be learned from: set replay to 'pixels', replay_bytes to 0 "
+            "to store nothing, or another strategy"
+        )
+    if settings.quantize and settings.export_onnx is False:
+        problems.add(
+            f"quantize is {settings.quantize!r}, which is about the ONNX file, and export_onnx is "
+            "False: leave one of them out"
+        )
+
+
 def _check_normalization(
     mean: Sequence[float] | None, std: Sequence[float] | None, problems: Problems
 ) -> None:
@@ -112,11 +124,11 @@ def _check_whole(name: str, value: Any, least: int, problems: Problems) -> None:
         problems.add(f"{name} is {value!r}; it must be a whole number of at least {least}")
 
 
-def _check_choice(name: str, value: Any, choices: Sequence[str], problems: Problems) -> None:
+def _check_choice(name: str, value: Any, choices: Sequence[str | None], problems: Problems) -> None:
     if value not in choices:
         problems.add(
-            f"{name} is {value!r}{did_you_mean(str(value), choices)}; "
-            f"it must be one of {', '.join(choices)}"
+            f"{name} is {value!r}{did_you_mean(str(value), map(str, choices))}; "
+            f"it must be one of {', '.join(map(str, choices))}"
         )
 
 

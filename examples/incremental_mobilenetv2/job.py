@@ -34,6 +34,7 @@ def build_estimator() -> Any:
         batch_size=int(setting("BATCH_SIZE", "32")),
         replay_bytes=int(setting("REPLAY_BYTES", "50000000")),
         seed=int(setting("SEED", "0")),
+        quantize=setting("QUANTIZE", "") or None,
     )
 
 

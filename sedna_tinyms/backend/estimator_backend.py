@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path, PurePosixPath
@@ -31,8 +32,8 @@ class EstimatorBackend:
 
     An estimator has ``train(train_data, valid_data=None, **keywords)``, ``evaluate(data,
     **keywords)``, ``predict(data, **keywords)``, ``save(path)`` and ``load(model_url=path)``;
-    optionally ``load_weights(path)`` to begin a training from. It may be given as a class, an
-    instance or a factory.
+    optionally ``load_weights(path)`` to begin a training from, and `engines`, a mapping that says
+    which engine computes what, and why. It may be given as a class, an instance or a factory.
 
     Predictions go on while a model is loaded: it is loaded into a new estimator, which takes the
     old one's place in one assignment, between two predictions. Only for an instance that cannot
@@ -81,6 +82,7 @@ class EstimatorBackend:
         self._served: tuple[object, ...] | None = None
         self._served_directory = self.model_save_path
         self._base: str | None = None
+        self._saved: tuple[str, float] | None = None
 
     @property
     def model_name(self) -> str:
@@ -147,6 +149,7 @@ class EstimatorBackend:
                 self.load(model_path)
         elif moved or not self.has_load:
             self.load()
+        self._saved = None
         evaluate = self.estimator.evaluate
         with self._computing:
             result = evaluate(data, **accepted(evaluate, kwargs, offered=("model_path",)))
@@ -176,6 +179,7 @@ class EstimatorBackend:
         StorageError
             If it cannot be written, or the estimator's `save` wrote no such file.
         """
+        start = time.perf_counter()
         name = self._with_suffix(model_name) if model_name else self.model_name
         targets = self._targets(model_url, name)
         with tempfile.TemporaryDirectory(prefix="sedna-tinyms-") as directory:
@@ -190,6 +194,7 @@ class EstimatorBackend:
                 )
             for target in targets:
                 publish(path.parent, name, target)
+        self._saved = targets[-1], time.perf_counter() - start
         return targets[-1]
 
     def load(self, model_url: str = "", model_name: str | None = None, **kwargs: Any) -> Any:
@@ -278,11 +283,16 @@ class EstimatorBackend:
         -------
         list of dict
             `format`, `url` and `metrics` of the model; then of the ONNX file of the same stem,
-            if there is one.
+            if there is one. The metrics of a training have `seconds_saving` besides. Where the
+            estimator has `engines`, each entry has them too: a controller passes over what it
+            does not know.
         """
         model = str(model)
         metrics = {} if result is None else plain_metrics(result, source="the evaluation")
         metrics = pack_outcomes(metrics)
+        if result is not None and self._saved is not None and self._saved[0] == model:
+            metrics["seconds_saving"] = [self._saved[1]]
+        engines = dict(getattr(self.estimator, "engines", None) or {})
         form = PurePosixPath(model).suffix.removeprefix(".")
         urls = {form or self.suffixes[0].removeprefix("."): model}
         exported = f"{model.removesuffix(f'.{form}')}.onnx"
@@ -290,6 +300,7 @@ class EstimatorBackend:
             urls["onnx"] = exported
         return [
             {"format": form, "url": _without_prefix(url, relpath), "metrics": metrics}
+            | ({"engines": engines} if engines else {})
             for form, url in urls.items()
         ]
 

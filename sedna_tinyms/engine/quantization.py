@@ -18,7 +18,7 @@ from sedna_tinyms.engine.onnx_file import read_onnx
 from sedna_tinyms.engine.opening import open_engine
 from sedna_tinyms.errors import ConfigurationError, did_you_mean, extra
 
-__all__ = ["QuantizationReport", "quantize"]
+__all__ = ["QuantizationReport", "quantize", "require_quantizer"]
 
 PREPARED = ("onnx.quant.pre_process", "onnxruntime.quant")
 """Tells ONNX Runtime that the graph is as simple as it gets: batch normalizations are folded."""
@@ -61,8 +61,21 @@ class QuantizationReport:
         )
 
 
+def require_quantizer() -> None:
+    """Make sure that `quantize` has what it needs, before work is done that ends in it.
+
+    Raises
+    ------
+    MissingExtraError
+        If ONNX Runtime, its quantizer, or `onnx` is not installed.
+    """
+    with extra("mindspore", "quantisation"):
+        import onnx  # noqa: F401
+        import onnxruntime.quantization  # noqa: F401
+
+
 def quantize(
-    model: str | os.PathLike[str],
+    model: str | os.PathLike[str] | bytes,
     calibration: NDArray[Any],
     path: str | os.PathLike[str],
     *,
@@ -78,8 +91,8 @@ def quantize(
 
     Parameters
     ----------
-    model : path
-        An ONNX file in float32.
+    model : path or bytes
+        An ONNX file in float32, or its content.
     calibration : ndarray, shape (N, *input shape)
         Typical inputs, such as those of a replay memory; 100 are enough.
     path : path

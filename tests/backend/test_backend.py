@@ -572,6 +572,23 @@ def test_model_info_reports_checkpoint_first_then_onnx(backend, tmp_path):
     ]
 
 
+def test_a_training_says_how_long_saving_took_and_an_evaluation_does_not(backend, tmp_path):
+    backend.model_save_path = str(tmp_path)
+    metrics = backend.train([1])
+    model = backend.save()
+    (info,) = backend.model_info(model, result=metrics)
+    assert 0 < info["metrics"]["seconds_saving"][0] < 60
+    measured = backend.evaluate(None, model_path=model)
+    (info,) = backend.model_info(model, result=measured)
+    assert "seconds_saving" not in info["metrics"]
+
+
+def test_what_an_estimator_computes_with_is_in_its_entries(backend, tmp_path):
+    backend.estimator.engines = {"frozen part": "onnxruntime f32 on 1 thread: asked for"}
+    (info,) = backend.model_info("m.ckpt")
+    assert info["engines"] == backend.estimator.engines
+
+
 def test_model_info_packs_which_samples_are_right(backend, tmp_path):
     """A cluster keeps every round's report in the job's resource, which may hold 1.5 MB."""
     result = {"accuracy": [0.5], "correct": [1.0, 0.0] * 500, "valid_correct": [1.0] * 500}

@@ -65,6 +65,24 @@ def test_an_unmodified_worker_finds_its_library_and_the_backend(execute):
     assert limit in ("AVX2", "None")
 
 
+CHOOSES = """
+    import logging
+    logging.getLogger("sedna_tinyms.engine.opening").info("the model runs on %s", "a thing")
+    logging.getLogger("another").info("hidden")
+    logging.getLogger("another").warning("seen")
+    """
+
+
+def test_what_was_chosen_is_in_the_worker_s_log(execute):
+    assert execute(CHOOSES).stderr.split("\n") == ["the model runs on a thing", "seen", ""]
+
+
+def test_a_script_that_sets_logging_up_has_its_way(execute):
+    own = 'import logging\n    logging.basicConfig(level="INFO", format="own %(message)s")'
+    lines = execute(CHOOSES.replace("import logging", own)).stderr.splitlines()
+    assert lines == ["own the model runs on a thing", "own hidden", "own seen"]
+
+
 @pytest.mark.parametrize(
     ("code", "status"),
     [("", 0), ("import sys; sys.exit(3)", 3), ("raise SystemExit", 0), ("1 / 0", 1), ("(", 1)],

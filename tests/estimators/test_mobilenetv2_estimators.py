@@ -1,5 +1,6 @@
 """Both estimators: what they learn, keep, store and refuse."""
 
+import hashlib
 import json
 
 import mindspore
@@ -50,6 +51,30 @@ def model(trained, tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "colours.ckpt"
     trained[0].save(path)
     return path
+
+
+def test_a_prediction_says_which_file_its_model_is_from(model, tmp_path):
+    estimator = MindSporeMobileNetV2(strategy="head", export_onnx=False)
+    estimator.load(model)
+    version = hashlib.sha256(model.read_bytes()).hexdigest()[:12]
+    assert estimator.version == version
+    assert estimator.predict(samples(1)[0][0]).version == version
+    estimator.load_weights(model)
+    assert estimator.version == version
+    estimator.train(samples(6, seed=3))
+    assert estimator.version is None
+    assert estimator.predict(samples(1)[0][0]).version is None
+    assert set(estimator.engines) == {"frozen part", "predictions"}
+
+
+def test_mindspore_answers_a_few_pictures_as_it_answers_many(model):
+    pictures = [pixels for pixels, _ in samples(20, seed=3)]
+    estimator = TinyMSMobileNetV2(engine="mindspore")
+    estimator.load(model)
+    many = estimator.predict(pictures)
+    few = estimator.predict(pictures[:3])
+    np.testing.assert_allclose(few, many[:3], atol=1e-5)
+    assert estimator.engines == {"predictions": "mindspore: asked for"}
 
 
 # --- training ---------------------------------------------------------------------------------

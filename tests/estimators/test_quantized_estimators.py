@@ -1,0 +1,111 @@
+"""int8 as a setting of an estimator: the file at the edge, and what it costs."""
+
+import builtins
+
+import pytest
+from drawn_pictures import samples, write_folder
+
+from estimators import OnnxClassifier, TinyMSMobileNetV2
+from estimators.canary import find_pictures, try_model
+from sedna_tinyms.backend import ONNXBackend, TinyMSBackend
+from sedna_tinyms.engine.onnx_file import read_onnx
+from sedna_tinyms.errors import ConfigurationError, MissingExtraError
+
+SMALL = {"input_size": 32, "width": 0.1, "batch_size": 8, "epochs": 4, "strategy": "head"}
+
+
+@pytest.fixture(scope="module")
+def round_one(tmp_path_factory):
+    """A backend that has trained and saved as a train worker does, and what it reported."""
+    directory = tmp_path_factory.mktemp("round")
+    backend = TinyMSBackend(TinyMSMobileNetV2(**SMALL, quantize="int8"))
+    backend.model_save_path = str(directory)
+    metrics = backend.train(samples(40))
+    model = backend.save("m.ckpt", "m.ckpt")
+    return directory / "m.onnx", metrics, backend.model_info(model, result=metrics)
+
+
+def test_the_deployed_file_is_int8_and_the_round_says_what_it_costs(round_one):
+    file, metrics, infos = round_one
+    assert read_onnx(file).metadata["quantization"] == "int8"
+    assert [info["format"] for info in infos] == ["ckpt", "onnx"]
+    assert 0.9 <= metrics["accuracy_float32"][0] <= 1
+    assert metrics["accuracy_int8"][0] >= metrics["accuracy_float32"][0] - 0.1
+    assert metrics["agreement_int8"][0] >= 0.9
+    assert metrics["seconds"][0] >= metrics["seconds_quantizing"][0] > 0
+
+
+def test_the_edge_runs_it(round_one, tmp_path):
+    file = round_one[0]
+    backend = ONNXBackend(OnnxClassifier(engine="onnxruntime"))
+    assert backend.evaluate(samples(30, seed=9), model_path=str(file))["accuracy"][0] >= 0.9
+    write_folder(tmp_path, 6)
+    canary = try_model(file, find_pictures(tmp_path))
+    assert (canary.outcome, canary.pictures) == ("passed", 6), canary.reason
+
+
+def test_the_next_round_goes_on_from_the_checkpoint(round_one, tmp_path):
+    estimator = TinyMSMobileNetV2(batch_size=8, strategy="head", quantize="int8")
+    estimator.load_weights(round_one[0].with_suffix(".ckpt"))
+    metrics = estimator.train(samples(4, seed=5, brightness=0.6))
+    assert metrics["replayed"] == [40.0]
+    estimator.save(tmp_path / "next.ckpt")
+    int8 = OnnxClassifier(engine="onnxruntime")
+    int8.load(tmp_path / "next.onnx")
+    assert int8.evaluate(samples(30, seed=9))["accuracy"][0] >= 0.9
+    assert (tmp_path / "next.onnx").read_bytes() != round_one[0].read_bytes()
+
+
+def test_remembered_pixels_calibrate_too(tmp_path):
+    settings = SMALL | {"replay": "pixels", "replay_bytes": 40 * 3 * 32 * 32}
+    first = TinyMSMobileNetV2(**settings)
+    first.train(samples(30))
+    first.save(tmp_path / "first.ckpt")
+    second = TinyMSMobileNetV2(**settings, quantize="int8")
+    second.load_weights(tmp_path / "first.ckpt")
+    # The new picture alone would be calibrated and measured with; so it is every second of 31.
+    metrics = second.train(samples(1, seed=5))
+    assert metrics["replayed"] == [30.0]
+    right = metrics["accuracy_float32"][0] * 15
+    assert 0 < right == pytest.approx(round(right))
+
+
+def test_a_single_picture_is_enough(tmp_path):
+    estimator = TinyMSMobileNetV2(class_names=["red", "green"], quantize="int8", **SMALL)
+    metrics = estimator.train(samples(1))
+    assert metrics["agreement_int8"][0] in (0.0, 1.0)
+    estimator.save(tmp_path / "m.ckpt")
+    assert read_onnx(tmp_path / "m.onnx").metadata["quantization"] == "int8"
+
+
+def test_what_was_not_trained_is_not_quantized(round_one, tmp_path):
+    estimator = TinyMSMobileNetV2(quantize="int8")
+    estimator.load(round_one[0].with_suffix(".ckpt"))
+    with pytest.raises(ConfigurationError, match="nothing was trained"):
+        estimator.save(tmp_path / "m.ckpt")
+    assert not (tmp_path / "m.ckpt").exists()
+
+
+def test_a_missing_quantizer_is_found_before_anything_is_trained(monkeypatch):
+    real = builtins.__import__
+
+    def without_quantizer(name, *args, **kwargs):
+        if name == "onnxruntime.quantization":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without_quantizer)
+    with pytest.raises(MissingExtraError, match=r"needs onnxruntime\.quantization.*mindspore"):
+        TinyMSMobileNetV2(quantize="int8")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"quantize": "int9"}, "did you mean 'int8'"),
+        ({"quantize": "int8", "export_onnx": False}, "export_onnx is False"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings, message):
+    with pytest.raises(ConfigurationError, match=message):
+        TinyMSMobileNetV2(**settings)
