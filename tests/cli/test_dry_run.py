@@ -9,9 +9,9 @@ import pytest
 
 
 def snapshot(directory):
-    """Return every path below a directory with its content, times, mode and size."""
+    """Return a directory and every path below it with its content, times, mode and size."""
     found = {}
-    for path in sorted(directory.rglob("*")):
+    for path in [directory, *sorted(directory.rglob("*"))]:
         status = path.lstat()
         digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
         found[str(path)] = (digest, status.st_mtime_ns, status.st_mode, status.st_size)
@@ -19,20 +19,33 @@ def snapshot(directory):
 
 
 @pytest.fixture
-def dry_run(toy_job):
+def dry_run(toy_job, tmp_path):
+    """Return a dry run that fails if it changes the job, the root, the home, a cache or /tmp."""
+    own = {
+        "HOME": "home",
+        "XDG_CACHE_HOME": "home/cache",
+        "XDG_RUNTIME_DIR": "run",
+        "TMPDIR": "tmp",
+    }
+    for name in own.values():
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {name: str(tmp_path / place) for name, place in own.items()}
+
     def run(*arguments):
         yaml = toy_job.here / "job.yaml"
         if not yaml.exists():
             toy_job.yaml(through_exec=True)
-        before = snapshot(toy_job.here.parent)
+        before = snapshot(tmp_path)
         words = ["run", str(yaml), "--root", str(toy_job.root), "--dry-run", *arguments]
         done = subprocess.run(
             [sys.executable, "-m", "sedna_tinyms", *words],
+            cwd=tmp_path / "run",
+            env=environment,
             capture_output=True,
             text=True,
             timeout=60,
         )
-        assert snapshot(toy_job.here.parent) == before
+        assert snapshot(tmp_path) == before
         return done
 
     return run
