@@ -16,7 +16,7 @@ from typing import Any
 from sedna_tinyms.artifact.files import write_json
 from sedna_tinyms.errors import StorageError
 
-__all__ = ["Choice", "recall", "remember"]
+__all__ = ["Choice", "cache_directory", "recall", "remember"]
 
 logger = logging.getLogger(__name__)
 
@@ -93,13 +93,14 @@ def remember(question: Mapping[str, Any], milliseconds: Mapping[str, float]) -> 
 def _path(question: Mapping[str, Any]) -> Path:
     text = json.dumps(question, sort_keys=True)
     name = hashlib.sha256(text.encode()).hexdigest()[:32]
-    return _cache() / "sedna-tinyms" / "engines" / f"{name}.json"
+    return cache_directory("engines") / f"{name}.json"
 
 
-def _cache() -> Path:
-    if base := os.environ.get("XDG_CACHE_HOME"):
-        return Path(base)
+def cache_directory(name: str) -> Path:
+    """Return where the engines keep something for this user; it may not exist."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
     try:
-        return Path("~/.cache").expanduser()
+        base = base.expanduser()
     except RuntimeError:  # a container's user may have no home
-        return Path(tempfile.gettempdir())
+        base = Path(tempfile.gettempdir())
+    return base / "sedna-tinyms" / name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import threading
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sedna_tinyms.engine.choice import Choice
+from sedna_tinyms.engine.compiled import compiled_model
 from sedna_tinyms.engine.engine import Engine
 from sedna_tinyms.engine.onnx_file import DTYPES, OnnxFile
 from sedna_tinyms.errors import ModelFileError, extra
@@ -50,8 +50,8 @@ class OpenVinoEngine(Engine):
                 "ENABLE_CPU_PINNING": False,  # decoding needs the cores too
             }
             try:
-                network = core.read_model(io.BytesIO(model.content))
-                self._request = core.compile_model(network, "CPU", options).create_infer_request()
+                compiled = compiled_model(core, model.content, options, openvino.__version__)
+                self._request = compiled.create_infer_request()
                 # oneDNN looks at the limit when its first operator is made: now, not later.
                 self._request.infer([np.zeros((1, *shape), dtype)], share_inputs=True)
             except RuntimeError as error:
