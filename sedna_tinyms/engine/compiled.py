@@ -1,4 +1,4 @@
-"""What OpenVINO made of a model, kept on disk: the next time it opens in a third of the time.
+"""What OpenVINO made of a model, kept on disk: the next time it opens in half the time.
 
 OpenVINO has such a cache of its own, but takes damaged files for whole ones, and computes something
 else then; and it grows without end. Here each file has a checksum and belongs to the user, and the
