@@ -484,7 +484,8 @@ def test_after_a_failed_update_the_next_round_starts_from_what_is_in_service(toy
 def test_a_later_runners_worker_is_not_told_of_an_old_update(toy_job, play):
     play({1: {"accuracy": 0.7}}, hot=True)
     runner = toy_job.runner(hot=True)
-    toy_job.on(WorkerStarted, lambda event: threading.Timer(0.3, runner.stop).start())
+    toy_job.on(WorkerStarted, lambda _: wait_until(lambda: len(toy_job.seen("inference")) == 2))
+    toy_job.on(WorkerStarted, lambda _: threading.Timer(0.3, runner.stop).start())
     runner.run()
     assert [each["model"] for each in toy_job.seen("inference")] == ["0.2", "0.7"]
     assert len(toy_job.seen("hot")) == 1
