@@ -19,6 +19,7 @@ MODULES = {
         "sedna_tinyms.jobs.events",
         "sedna_tinyms.jobs.explanation",
         "sedna_tinyms.jobs.rehearsal",
+        "sedna_tinyms.jobs.rollback",
         "sedna_tinyms.jobs.versions",
     ],
     "Diagnosis": ["sedna_tinyms.diagnosis"],
