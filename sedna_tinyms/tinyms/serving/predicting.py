@@ -22,6 +22,8 @@ __all__ = ["Predictor"]
 
 PATIENCE_SECONDS = 60.0
 """How long a prediction may wait; a network that is being compiled delays it by seconds."""
+HUNG_SECONDS = 120.0
+"""What takes longer than this, one batch or one network to load, will not end any more."""
 
 
 class Predictor:
@@ -46,6 +48,11 @@ class Predictor:
         self._runner = runner
         self._places = BoundedSemaphore(waiting_limit)
         self._waiting = metrics.waiting
+
+    @property
+    def hangs(self) -> bool:
+        """Whether what is under way takes so long that no prediction will be answered again."""
+        return self._runner.busy_seconds > HUNG_SECONDS
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -106,6 +113,7 @@ class Predictor:
             except ReplacedError:
                 continue
             except (TimeoutError, FutureTimeoutError):
+                self._runner.give_up(future)
                 raise Refusal(503, "the prediction took too long", retry_after=5) from None
             if not np.isfinite(result.output).all():
                 raise Refusal(500, "the network's output for this input is NaN or infinite")

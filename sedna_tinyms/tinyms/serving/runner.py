@@ -8,6 +8,8 @@ for a batch to fill, and a call's fixed cost is shared by those who had to wait 
 
 from __future__ import annotations
 
+import math
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -70,6 +72,7 @@ class Runner:
         self._tasks: deque[_Prediction | _Call] = deque()
         self._changed = Condition()
         self._stopping = False
+        self._began: float | None = None
         self._thread = Thread(target=self._work, name="networks", daemon=True)
 
     def start(self) -> None:
@@ -91,6 +94,19 @@ class Runner:
         prediction = _Prediction(name, batch)
         self._submit(prediction)
         return prediction.future
+
+    def give_up(self, future: Future[Result]) -> None:
+        """Forget a prediction that nobody waits for any more, unless it is under way."""
+        with self._changed:
+            self._tasks = deque(task for task in self._tasks if task.future is not future)
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long the work under way has taken; infinite if the thread has ended."""
+        if not self._thread.is_alive():
+            return math.inf
+        began = self._began
+        return 0.0 if began is None else time.monotonic() - began
 
     def call(self, function: Callable[[], T]) -> Future[T]:
         """Submit work of any kind; predictions submitted before are run before."""
@@ -119,10 +135,12 @@ class Runner:
         # Each thread has a mode of its own.
         mindspore.set_context(mode=mindspore.GRAPH_MODE)
         while (task := self._next()) is not None:
+            self._began = time.monotonic()
             if isinstance(task, _Call):
                 self._call(task)
             else:
                 self._run(task)
+            self._began = None
         self._networks.clear()
 
     def _next(self) -> _Call | list[_Prediction] | None:

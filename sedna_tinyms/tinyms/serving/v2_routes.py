@@ -48,14 +48,16 @@ def v2_routes(predictor: Predictor) -> Blueprint:
         return {"name": SERVER_NAME, "version": __version__, "extensions": extensions}
 
     @routes.get("/health/live")
-    def live() -> dict[str, bool]:
-        return {"live": True}
+    def live() -> tuple[dict[str, bool], int]:
+        is_live = not predictor.hangs
+        return {"live": is_live}, 200 if is_live else 503
 
     @routes.get("/health/ready")
     def ready() -> tuple[dict[str, bool], int]:
         # The specification's example says "live", its prose and KServe's client "ready".
-        is_ready = predictor.repository.ready
-        return {"live": True, "ready": is_ready}, 200 if is_ready else 503
+        is_live = not predictor.hangs
+        is_ready = is_live and predictor.repository.ready
+        return {"live": is_live, "ready": is_ready}, 200 if is_ready else 503
 
     @routes.get("/models/<name>")
     @routes.get("/models/<name>/versions/<version>")
