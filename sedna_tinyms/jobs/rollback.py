@@ -137,8 +137,10 @@ class RollbackWatch:
         self._deadline = 0.0
 
     def take_up(self) -> None:
-        """Note what was gone back to since the job ran last; no worker runs yet."""
+        """Note what was gone back to since the job ran last, and go on with a trial."""
         self._notice()
+        if self._state.on_trial:
+            self._inference.trial_begins(self._versions.deployed_before())
 
     def look(self) -> None:
         """Deal with what has happened; called while the runner waits."""
@@ -146,6 +148,9 @@ class RollbackWatch:
             return  # a deployment is under way, and has its own way back
         if self._notice():
             self._serve()
+        if self._inference.has_passed():
+            self._inference.trial_ends()
+            self._state.trial_ends()
         reason = self._inference.failing()
         if reason is not None:
             self._put_back(reason)
@@ -196,6 +201,7 @@ class RollbackWatch:
         """Put the version into service with which the worker was well."""
         number, replaced = self._inference.trusted, self._state.in_service
         self._inference.trial_ends()
+        self._state.trial_ends()
         if number is None or replaced is None or number == replaced:
             return
         try:

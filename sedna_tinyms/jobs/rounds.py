@@ -258,6 +258,8 @@ class Round:
         context.state.round_ends()
         replacement.done()
         context.inference.trial_begins(trusted)
+        if trusted is None:
+            context.state.trial_ends()
         context.emit(Deployed(record.round, "hot" if hot else "cold", new.url))
 
     def _make_version(self, *, needed: bool) -> ModelVersion | None:

@@ -59,6 +59,8 @@ class JobState:
         Digest of weights that were gone back from, and why.
     in_service : int or None
         The version that was put into service last, if that is known.
+    on_trial : bool
+        Whether it has yet to show that the inference worker is well with it.
     step : str or None
         Which of `STEPS` the round under way is at; None between two rounds.
     began, rounds : int, int or None
@@ -78,6 +80,7 @@ class JobState:
         self.rollbacks: list[dict[str, Any]] = []
         self.rejected: dict[str, str] = {}
         self.in_service: int | None = None
+        self.on_trial = False
         self.step: str | None = None
         self.began = 0
         self.rounds: int | None = None
@@ -188,6 +191,11 @@ class JobState:
         self._journal.append("rolled_back", change=change, rejected=rejected, allowed=allowed)
         self._roll_back(change, rejected, allowed)
 
+    def trial_ends(self) -> None:
+        """The version in service is taken as it is from now on."""
+        self._journal.append("trial_ends")
+        self.on_trial = False
+
     # --- what that changes --------------------------------------------------------------------
 
     def _begin(self, record: RoundRecord) -> None:
@@ -210,11 +218,12 @@ class JobState:
             self.intake.round_completed()
         if self.records[-1].outcome == "deployed":
             self.in_service = self.records[-1].version
+            self.on_trial = self.in_service is not None
         self.step = None
 
     def _roll_back(self, change: dict[str, Any], rejected: str, allowed: str) -> None:
         self.rollbacks.append(change)
-        self.in_service = change["version"]
+        self.in_service, self.on_trial = change["version"], False
         self.rejected.pop(allowed, None)
         if rejected:
             self.rejected[rejected] = (
@@ -264,6 +273,8 @@ class JobState:
                 self.conditions.append(data["condition"])
             case "rolled_back":
                 self._roll_back(data["change"], data["rejected"], data["allowed"])
+            case "trial_ends":
+                self.on_trial = False
             case "inference_ends":
                 self.inference.append(data["served"])
             case _:

@@ -234,6 +234,11 @@ class JobVersions:
         pointer = self._pointer()
         return None if pointer is None else pointer.version
 
+    def deployed_before(self) -> int | None:
+        """Return which version was deployed before the present one, if one was."""
+        pointer = self._pointer()
+        return pointer.before[-1] if pointer is not None and pointer.before else None
+
     def pointer_file(self) -> tuple[int, int] | None:
         """Return what changes with every change of the pointer."""
         try:

@@ -1,6 +1,7 @@
 """An earlier version comes back: a person asks for it, or the new one cannot serve."""
 
 import json
+import threading
 
 import pytest
 from toy_job import wait_until
@@ -115,6 +116,39 @@ def test_a_worker_that_was_not_well_before_is_not_the_models_fault(toy_job, stor
 
     toy_job.on(WorkerStarted, count)
     runner.run()
+    assert toy_job.heard(RolledBack) == []
+    assert store.deployed().version == 2
+
+
+def test_a_trial_goes_on_in_a_later_run(toy_job, store):
+    plan(toy_job, [0.7])
+    play(toy_job, 1)
+    plan(toy_job, [], **{"dies of": ["0.7"]})
+    runner = toy_job.runner()
+    toy_job.on(RolledBack, lambda _: runner.stop())
+    runner.run()
+    assert [(event.version, event.replaced) for event in toy_job.heard(RolledBack)] == [(1, 2)]
+
+
+def test_a_model_that_did_well_is_not_gone_back_from(toy_job, store, monkeypatch):
+    monkeypatch.setattr("sedna_tinyms.jobs.workers.inference.STEADY_SECONDS", 0.2)
+    plan(toy_job, [0.7])
+    toy_job.add_samples(10)
+    runner = toy_job.runner()
+    journal = toy_job.output / "journal.jsonl"
+    toy_job.on(
+        RoundFinished, lambda _: threading.Thread(target=stop_when_passed, args=[runner]).start()
+    )
+
+    def stop_when_passed(runner):
+        wait_until(lambda: '"kind": "trial_ends"' in journal.read_text())
+        runner.stop()
+
+    runner.run()
+    plan(toy_job, [], **{"dies of": ["0.7"]})
+    later = toy_job.runner()
+    toy_job.on(WorkerStarted, lambda _: len(toy_job.seen("inference")) > 7 and later.stop())
+    later.run()
     assert toy_job.heard(RolledBack) == []
     assert store.deployed().version == 2
 

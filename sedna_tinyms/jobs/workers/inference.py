@@ -133,6 +133,13 @@ class InferenceService:
         """What comes now is no longer blamed on the model."""
         self._trial = None
 
+    def has_passed(self) -> bool:
+        """Tell whether the worker has run long enough with the model on trial."""
+        trial = self._trial
+        if trial is None or not self.is_running:
+            return False
+        return time.monotonic() - trial.since >= STEADY_SECONDS
+
     def failing(self) -> str | None:
         """Say why the model on trial will not do; None while it may."""
         trial = self._trial
@@ -145,7 +152,6 @@ class InferenceService:
     def keep_running(self) -> None:
         """Start the worker again when it has ended, after a pause that doubles each time."""
         now = time.monotonic()
-        self._judge(now)
         if self._due_at is not None:
             if now >= self._due_at:
                 self._start()
@@ -165,12 +171,6 @@ class InferenceService:
                     f"it starts again in {self._pause:g} s"
                 )
             )
-
-    def _judge(self, now: float) -> None:
-        """End the trial of a model with which the worker has run long enough."""
-        trial = self._trial
-        if trial is not None and self.is_running and now - trial.since >= STEADY_SECONDS:
-            self._trial = None
 
     def _start(self) -> None:
         self._due_at = None
