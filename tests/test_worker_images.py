@@ -137,6 +137,41 @@ def test_the_health_check_passes_here(image):
 
 
 @pytest.mark.parametrize("image", IMAGES)
+def test_the_health_check_finds_a_worker_that_hangs(image, tmp_path):
+    variables = dict(
+        word.split("=", 1)
+        for each in instructions(image, "ENV")
+        for word in shlex.split(each.rest)
+        if word.startswith("SEDNA_TINYMS_")
+    )
+    assert PurePosixPath(variables["SEDNA_TINYMS_HEARTBEAT"]).parent == PurePosixPath("/tmp")
+    heart = tmp_path / "heartbeat"
+    environment = os.environ | {
+        "SEDNA_TINYMS_HEARTBEAT": str(heart),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    command = instructions(image, "HEALTHCHECK")[-1].rest.partition("CMD ")[2]
+
+    def check():
+        return subprocess.run(
+            ["/bin/sh", "-c", command], env=environment, capture_output=True, text=True, timeout=60
+        )
+
+    subprocess.run(
+        [sys.executable, "-c", "from sedna_tinyms.heartbeat import beat; beat()"],
+        env=environment,
+        check=True,
+        timeout=60,
+    )
+    assert check().returncode == 0
+    past = heart.stat().st_mtime - 200
+    os.utime(heart, (past, past))
+    hung = check()
+    assert hung.returncode == 1
+    assert "it has not gone on for 2" in hung.stdout
+
+
+@pytest.mark.parametrize("image", IMAGES)
 def test_the_scripts_of_the_job_are_in_the_image_with_all_that_they_import(image, tmp_path):
     names = [each.rpartition("/")[2] for each in copied_from_the_repository("worker")]
     for source in copied_from_the_repository("worker"):

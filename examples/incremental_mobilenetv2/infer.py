@@ -20,6 +20,7 @@ from sedna.core.incremental_learning import IncrementalLearning
 
 import sedna_tinyms  # noqa: F401 - puts ONNX among Sedna's backends
 from sedna_tinyms.errors import DatasetError
+from sedna_tinyms.heartbeat import beat
 from sedna_tinyms.learning.hard_examples import HardExampleStore, Kept
 from sedna_tinyms.learning.mining import Margin
 
@@ -61,8 +62,10 @@ def main() -> None:
 
     with (results / "results.jsonl").open("a", buffering=1, encoding="utf-8") as lines:
         while not stop.is_set():
+            beat()
             waiting = sorted(incoming.glob("[!.]*"))
             for picture in waiting:
+                beat()
                 said = answer(job, picture, store)
                 entry = {"picture": picture.name, "time": time.time(), **said}
                 lines.write(json.dumps(entry) + "\n")

@@ -20,7 +20,9 @@ from sedna_tinyms.diagnosis.machine import (
     check_cores,
     check_directory,
     check_port,
+    check_worker,
 )
+from sedna_tinyms.heartbeat import HEARTBEAT
 
 __all__ = ["Finding", "diagnose", "worst_exit_code"]
 
@@ -54,6 +56,8 @@ def diagnose(root: Path | None = None, *, port: int = 0, quick: bool = False) ->
     ]
     if root is not None:
         findings.append(check_directory("root", root))
+    if HEARTBEAT in os.environ:
+        findings.append(check_worker())
     findings += [
         check_port(port),
         check_clocks(root or Path(tempfile.gettempdir())),

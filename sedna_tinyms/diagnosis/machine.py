@@ -11,9 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sedna_tinyms.diagnosis.finding import Finding, note, ok, problem, warning
-from sedna_tinyms.errors import EndpointError, StorageError
+from sedna_tinyms.errors import EndpointError, StorageError, WorkerError
+from sedna_tinyms.heartbeat import HEARTBEAT, seconds_since_last_beat
 
-__all__ = ["check_clocks", "check_cores", "check_directory", "check_port"]
+__all__ = ["check_clocks", "check_cores", "check_directory", "check_port", "check_worker"]
 
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 THREADS = "OMP_NUM_THREADS"
@@ -120,6 +121,25 @@ def check_port(port: int = 0) -> Finding:
             f"ss -ltnp 'sport = :{port}'",
         )
     return ok("port", f"127.0.0.1:{port} is free" if port else "loopback has a free port")
+
+
+LONGEST_SILENCE_SECONDS = 120.0
+"""A worker that loads a model meanwhile says nothing for seconds, not for minutes."""
+
+
+def check_worker() -> Finding:
+    """Look whether the worker beside which this runs, in a container, goes on."""
+    silent = seconds_since_last_beat()
+    if silent is None:
+        return ok("worker", "none has a heartbeat here: training and evaluation need none")
+    if silent > LONGEST_SILENCE_SECONDS:
+        return problem(
+            "worker",
+            WorkerError,
+            f"it has not gone on for {silent:.0f} s, says {os.environ[HEARTBEAT]}",
+            f"kubectl delete pod {socket.gethostname()}",
+        )
+    return ok("worker", f"it went on {max(0.0, silent):.0f} s ago")
 
 
 def check_clocks(directory: Path, now: Callable[[], float] = time.time) -> Finding:

@@ -11,8 +11,15 @@ from sedna_tinyms.diagnosis import diagnose, worst_exit_code
 from sedna_tinyms.diagnosis import installation as installed
 from sedna_tinyms.diagnosis.convolutions import check_convolutions
 from sedna_tinyms.diagnosis.finding import Level, note, problem, warning
-from sedna_tinyms.diagnosis.machine import check_clocks, check_cores, check_directory, check_port
+from sedna_tinyms.diagnosis.machine import (
+    check_clocks,
+    check_cores,
+    check_directory,
+    check_port,
+    check_worker,
+)
 from sedna_tinyms.errors import EndpointError, StorageError
+from sedna_tinyms.heartbeat import beat
 
 
 def tree(directory):
@@ -124,6 +131,28 @@ def test_more_threads_than_cores(monkeypatch):
     found = check_cores()
     assert found.level is Level.WARNING
     assert found.mend == f"export OMP_NUM_THREADS={len(os.sched_getaffinity(0))}"
+
+
+def test_a_worker_that_went_on_hangs_or_has_no_heartbeat(tmp_path, monkeypatch):
+    heart = tmp_path / "heartbeat"
+    monkeypatch.setenv("SEDNA_TINYMS_HEARTBEAT", str(heart))
+    assert check_worker().message.startswith("none has a heartbeat")
+    monkeypatch.setattr("sedna_tinyms.heartbeat._last", -1.0)
+    beat()
+    assert check_worker().message == "it went on 0 s ago"
+    before = time.time() - 1000
+    os.utime(heart, (before, before))
+    beat()  # less than a second after the last: not written
+    found = check_worker()
+    assert (found.level, found.exit_code) == (Level.PROBLEM, 10)
+    assert str(heart) in found.message
+
+
+def test_a_heart_that_cannot_beat_harms_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEDNA_TINYMS_HEARTBEAT", str(tmp_path / "absent" / "heartbeat"))
+    monkeypatch.setattr("sedna_tinyms.heartbeat._last", -1.0)
+    beat()
+    assert check_worker().level is Level.OK
 
 
 @pytest.fixture
