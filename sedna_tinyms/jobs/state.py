@@ -26,6 +26,10 @@ __all__ = ["STEPS", "JobState", "hold_lock"]
 
 VERSION = 1
 
+MOST_CONDITIONS = 1000
+"""How many conditions the status holds besides the first: about fifteen a round. The journal has
+all."""
+
 STEPS: Final = ("train", "evaluate", "decide", "install")
 """What a round does, one after the other; each is played again as a whole if it was cut short."""
 
@@ -47,7 +51,7 @@ class JobState:
     intake : Intake
         Where the samples are.
     conditions : list of dict
-        The conditions of the job's status.
+        The conditions of the job's status: the first and the latest.
     records : list of RoundRecord
         Every round; the last one may be under way.
     inference : list of dict
@@ -169,7 +173,7 @@ class JobState:
     def condition_met(self, condition: dict[str, str]) -> None:
         """The job's status has a new condition."""
         self._journal.append("condition_met", condition=condition)
-        self.conditions.append(condition)
+        self._meet(condition)
 
     def inference_ends(self, round_number: int, cost: StageRecord) -> None:
         """An inference worker has ended that served from a round on."""
@@ -210,6 +214,10 @@ class JobState:
     def _go_to_next_step(self) -> None:
         assert self.step is not None  # noqa: S101 (a round is under way)
         self.step = STEPS[STEPS.index(self.step) + 1]
+
+    def _meet(self, condition: dict[str, str]) -> None:
+        self.conditions.append(condition)
+        del self.conditions[1:-MOST_CONDITIONS]  # the first tells when the job started
 
     def _end(self) -> None:
         if self.records[-1].outcome == "failed":
@@ -270,7 +278,7 @@ class JobState:
         """Play what does not move a round on."""
         match kind:
             case "condition_met":
-                self.conditions.append(data["condition"])
+                self._meet(data["condition"])
             case "rolled_back":
                 self._roll_back(data["change"], data["rejected"], data["allowed"])
             case "trial_ends":

@@ -20,6 +20,7 @@ def test_a_state_is_what_its_journal_says(toy_job, journal):
         return (
             *(state.step, state.began, state.rounds, state.finished, state.run_is_over),
             *(state.records, state.conditions, state.inference, state.trained, state.deployed),
+            *(state.rollbacks, state.rejected, state.in_service, state.on_trial),
             *(state.intake.train_samples, state.intake.eval_samples, state.intake.reading),
         )
 
@@ -49,8 +50,22 @@ def test_a_state_is_what_its_journal_says(toy_job, journal):
         state.step_done()
         assert state.step == step
         same_again()
+    record.version = 2
     record.finish("deployed", "it is better")
     state.round_ends()
+    assert (state.in_service, state.on_trial, state.rounds_in_use) == (2, True, {1})
+    same_again()
+    state.trial_ends()
+    assert not state.on_trial
+    same_again()
+    state.rolled_back(1, 2, "its worker died", rejected="two", allowed="one")
+    assert (state.in_service, state.deployed) == (1, [])
+    assert state.rejected == {"two": "version 2 was gone back from: its worker died"}
+    assert record.verdict == "deployed, rolled back"
+    same_again()
+    state.rolled_back(2, 1, "it lives again", rejected="", allowed="two")
+    assert (state.in_service, state.rejected, record.verdict) == (2, {}, "deployed")
+    same_again()
     state.inference_ends(0, StageRecord(3.0))
     assert (state.step, state.finished, state.run_is_over) == (None, 1, False)
     assert state.deployed == [ReportedModel("ckpt", "/output/train/1/model.ckpt", None)]
@@ -60,6 +75,15 @@ def test_a_state_is_what_its_journal_says(toy_job, journal):
     state.run_begins(1, resumes=False)
     assert not state.run_is_over
     same_again()
+
+
+def test_of_many_conditions_the_first_and_the_latest_are_kept(toy_job, journal, monkeypatch):
+    monkeypatch.setattr("sedna_tinyms.jobs.state.MOST_CONDITIONS", 3)
+    state = JobState(journal, toy_job.job(), toy_job.dataset)
+    for number in range(6):
+        state.condition_met({"stage": "Train", "type": str(number)})
+    assert [each["type"] for each in state.conditions] == ["0", "3", "4", "5"]
+    assert JobState(journal, toy_job.job(), toy_job.dataset).conditions == state.conditions
 
 
 def test_the_journal_of_another_job_is_refused(toy_job, journal):
