@@ -99,7 +99,7 @@ def prepare(options: argparse.Namespace, run: Run) -> Numbers:
     save_for_pytorch(network, run.shared)
     for strategy in STRATEGIES:
         if options.rows is None or strategy in options.rows:
-            # Which engine is the fastest is then known, as it is after a job's first round.
+            # Which engine is the fastest is then known, and what it compiled, as in a second round.
             learner = TinyMSMobileNetV2(
                 initial_weights=run.shared / START, strategy=strategy, epochs=1
             )
