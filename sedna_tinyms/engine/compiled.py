@@ -83,7 +83,9 @@ def _kept(path: Path) -> bytes | None:
 def _keep(path: Path, compiled: openvino.CompiledModel) -> None:
     """Write what was compiled, after the least recently used files have made room for it."""
     try:
-        content = compiled.export_model().getbuffer()
+        exported = io.BytesIO()
+        compiled.export_model(exported)
+        content = exported.getbuffer()
         size = CHECKSUM.size + len(content)
         if size > MOST_BYTES:
             return
