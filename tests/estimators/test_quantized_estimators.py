@@ -21,7 +21,7 @@ def round_one(tmp_path_factory):
     backend = TinyMSBackend(TinyMSMobileNetV2(**SMALL, quantize="int8"))
     backend.model_save_path = str(directory)
     metrics = backend.train(samples(40))
-    model = backend.save("m.ckpt", "m.ckpt")
+    model = backend.save(model_name="m.ckpt")
     return directory / "m.onnx", metrics, backend.model_info(model, result=metrics)
 
 
