@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,9 +12,15 @@ from urllib.parse import urlsplit
 
 from sedna_tinyms.artifact.files import copy_file
 from sedna_tinyms.artifact.remote import file_system, is_remote
-from sedna_tinyms.artifact.signing import PUBLIC_KEY, key_file
+from sedna_tinyms.artifact.signed_file import REQUIRE_SIGNED, require_signed_file, sign_file
+from sedna_tinyms.artifact.signing import PUBLIC_KEY, SIGNING_KEY, key_file
 from sedna_tinyms.artifact.version import is_version, open_version
-from sedna_tinyms.errors import MissingExtraError, ModelFileError, StorageError
+from sedna_tinyms.errors import (
+    ConfigurationError,
+    MissingExtraError,
+    ModelFileError,
+    StorageError,
+)
 
 __all__ = ["exists", "find_model", "local_path", "named_model", "publish"]
 
@@ -58,7 +65,8 @@ def named_model(
     Raises
     ------
     ModelFileError
-        If there is no such model, it is empty, or it cannot be fetched.
+        If there is no such model, it is empty, or it cannot be fetched; or has no signature where
+        ``SEDNA_TINYMS_REQUIRE_SIGNED`` asks for one.
     """
     with TemporaryDirectory(prefix="sedna-tinyms-") as scratch:
         if is_remote(url):
@@ -77,12 +85,28 @@ def named_model(
             if with_memory and exists(memory := _memory_of(str(path))):
                 shutil.copyfile(memory, _memory_of(str(named)))
             path = named
+        if os.environ.get(REQUIRE_SIGNED) and not is_version(path.parent):
+            path = _signed(path, url, Path(scratch))
         try:
             yield path
         except ModelFileError as error:
-            if path.parent != Path(scratch):
+            if Path(scratch) not in path.parents:
                 raise
             raise type(error)(f"the model at {url} is unusable: {error}") from error
+
+
+def _signed(model: Path, url: str, scratch: Path) -> Path:
+    """Return a copy of a model, which nobody else can change, whose signature was checked."""
+    key = key_file(PUBLIC_KEY)
+    if key is None:
+        raise ConfigurationError(
+            f"{REQUIRE_SIGNED} asks for a signature, and {PUBLIC_KEY} names no key to check it with"
+        )
+    copied = scratch / "signed" / model.name
+    copied.parent.mkdir()
+    shutil.copyfile(model, copied)
+    require_signed_file(copied, key, f"the model file {url}")
+    return copied
 
 
 def _memory_of(model: str) -> str:
@@ -137,6 +161,8 @@ def find_model(path: Path, name: str, suffixes: Sequence[str]) -> Path:
 def publish(directory: Path, model: str, target: str) -> str:
     """Copy a model and its siblings out of `directory`, each whole or not at all.
 
+    If ``SEDNA_TINYMS_SIGNING_KEY`` names a key, ONNX files are signed with it first.
+
     Parameters
     ----------
     directory : Path
@@ -161,6 +187,10 @@ def publish(directory: Path, model: str, target: str) -> str:
     parent, _, target_name = target.rpartition("/")
     target_stem = PurePosixPath(target_name).stem
     written = [path for path in sorted(directory.rglob("*")) if path.is_file()]
+    if key := key_file(SIGNING_KEY):
+        for path in written:
+            if path.suffix == ".onnx":
+                sign_file(path, key)
     written.sort(key=lambda path: path.name == model)
     if not is_remote(target):
         for suffix in SIBLINGS:

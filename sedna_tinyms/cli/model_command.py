@@ -1,4 +1,4 @@
-"""``sedna-tinyms model verify|list|diff|rollback|keys``: a job's model versions."""
+"""``sedna-tinyms model verify|list|diff|rollback|keys|sign``: a job's model versions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (
-        "DIR is the --root of a run, an output directory, its 'models', or one version.\n"
+        "DIR is the --root of a run, an output directory, its 'models', or one version; for\n"
+        "verify also a single model file.\n"
         "Exit code: 0; 5 if a version is missing or not whole; 13 if a file cannot be written."
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -56,6 +57,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--to", metavar="VERSION", type=_number, help="which (the one deployed before)"
     )
 
+    sign = _action(actions, "sign", _sign, "put a signature into an ONNX file")
+    sign.add_argument("file", metavar="MODEL.onnx", type=Path)
+    sign.add_argument("key", metavar="PRIVATE.pem", type=Path)
+
     keys = _action(actions, "keys", _make_keys, "make a pair of keys to sign versions with")
     keys.add_argument("private", metavar="PRIVATE.pem", type=Path)
     keys.add_argument("public", metavar="PUBLIC.pem", type=Path)
@@ -83,7 +88,11 @@ def _verify(arguments: argparse.Namespace) -> int:
     classes = arguments.classes.split(",") if arguments.classes else None
     wanted = {"architecture": arguments.architecture, "class_names": classes}
     checks: dict[str, Callable[[], ModelVersion]] = {}
-    if arguments.version is None and _is_one_version(arguments.directory):
+    if arguments.directory.is_file():
+        checks[str(arguments.directory)] = partial(
+            _open_file, arguments.directory, arguments.public_key, wanted
+        )
+    elif arguments.version is None and _is_one_version(arguments.directory):
         checks[str(arguments.directory)] = partial(
             open_version, arguments.directory, public_key=arguments.public_key, **wanted
         )
@@ -103,6 +112,19 @@ def _verify(arguments: argparse.Namespace) -> int:
             for warning in said["warnings"]:
                 print(f"  but {warning}")
     return ModelFileError.exit_code if bad else 0
+
+
+def _open_file(path: Path, public_key: Path | None, wanted: dict[str, Any]) -> ModelVersion:
+    """Check a model that is one file, as a controller copies it to the edge."""
+    from sedna_tinyms.artifact.manifest import Manifest
+    from sedna_tinyms.artifact.signed_file import require_signed_file
+    from sedna_tinyms.artifact.version import describe
+
+    if public_key is not None:
+        require_signed_file(path, public_key)
+    description = describe({path.name: path})
+    description.require(str(path), **wanted)
+    return ModelVersion(path, description, Manifest(()), "", public_key is not None)
 
 
 def _checked(check: Callable[[], ModelVersion]) -> dict[str, Any]:
@@ -211,6 +233,17 @@ def _rollback(arguments: argparse.Namespace) -> int:
         print("the inference worker was told, as of any hot update")
     elif done.runner is not None:
         print(f"the runner, process {done.runner}, starts the inference worker anew with it")
+    return 0
+
+
+def _sign(arguments: argparse.Namespace) -> int:
+    from sedna_tinyms.artifact.signed_file import sign_file
+
+    sign_file(arguments.file, arguments.key)
+    if arguments.json:
+        print(json.dumps({"signed": str(arguments.file)}))
+    else:
+        print(f"{arguments.file} is signed")
     return 0
 
 
