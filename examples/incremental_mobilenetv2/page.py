@@ -237,11 +237,13 @@ def _costs(results: Results) -> str:
     for record in results.rounds:
         for stage, cost in record["stages"].items():
             memory = f"{cost['peak_bytes'] / 1e9:.2f} GB" if cost["peak_bytes"] else ""
-            rows.append([f"round {record['round']}", stage, f"{cost['seconds']:.1f}", memory])
+            engines = "; ".join(f"{part}: {how}" for part, how in cost.get("engines", {}).items())
+            row = [f"round {record['round']}", stage, f"{cost['seconds']:.1f}", memory, engines]
+            rows.append(row)
     for cost in results.inference:
         memory = f"{cost['peak_bytes'] / 1e9:.2f} GB" if cost["peak_bytes"] else ""
-        rows.append(["all rounds", "inference", f"{cost['seconds']:.1f}", memory])
-    return _table(["", "stage", "seconds", "peak memory"], rows)
+        rows.append(["all rounds", "inference", f"{cost['seconds']:.1f}", memory, ""])
+    return _table(["", "stage", "seconds", "peak memory", "computed by"], rows)
 
 
 def _footer(results: Results) -> str:
@@ -253,7 +255,7 @@ def _footer(results: Results) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, escaped: bool = False) -> str:
-    texts = {head.index(name) for name in ("outcome", "why") if name in head}
+    texts = {head.index(name) for name in ("outcome", "why", "computed by") if name in head}
 
     def row_of(tag: str, cells: Sequence[str]) -> str:
         kinds = (' class="text"' if n in texts else "" for n in range(len(cells)))

@@ -67,7 +67,10 @@ def told_by_files(root):
                 "new": {"accuracy": [new]},
                 "old": {"accuracy": [old]},
                 "new_model": f"/output/workshop/train/{number}/m.ckpt",
-                "stages": {"train": stage(19.6, 1_310_000_000), "eval": stage(7.9, 980_000_000)},
+                "stages": {
+                    "train": stage(19.6, 1_310_000_000),
+                    "eval": stage(7.9, 980_000_000) | {"engines": {"predictions": "abacus <fast>"}},
+                },
             }
         )
     files = {
@@ -150,6 +153,7 @@ def test_the_page_says_what_happened(reported):
         "<is> what decided",
         "1.31 GB",
         "4 pictures as hard",
+        "predictions: abacus <fast>",
     ):
         assert expected in words, expected
 
