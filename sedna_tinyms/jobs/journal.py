@@ -71,7 +71,11 @@ class Journal:
         self._count = 0
         self._digest = ""
         self._size = 0
-        self.entries = tuple(self._read())
+        self.entries: tuple[Entry, ...] = tuple(self._read())
+
+    def forget(self) -> None:
+        """Let go of `entries`: those of many months are a lot of memory."""
+        self.entries = ()
 
     def append(self, kind: str, **data: Any) -> None:
         """Add an entry; when this returns, it is on the disk.

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sedna_tinyms.artifact.version import ModelVersion
 from sedna_tinyms.errors import ModelFileError, SednaTinyMSError
 from sedna_tinyms.jobs.deploy import HotUpdate
 from sedna_tinyms.jobs.events import Event, Noted, RollbackServed, RolledBack
@@ -91,12 +90,13 @@ def roll_back(job: Job, root: Path | str, number: int | None = None) -> GoneBack
     runner = runner_of(layout.lock)
     announce = runner is not None and job.spec.deploy_model.hot_update_enabled
 
-    def tell(version: ModelVersion) -> None:
-        if announce:
-            hot_update, model = HotUpdate(layout.hot_update), f".{job.deploy_model.format}"
-            hot_update.announce(hot_update.lay_down(version.weights(model), f"version-{number}"))
-
-    versions.go_back(number, ASKED_FOR, tell)
+    hot_update = HotUpdate(layout.hot_update)
+    if announce:
+        model = versions.store.open(number).weights(f".{job.deploy_model.format}")
+        laid_down = hot_update.lay_down(model, f"version-{number}")
+    versions.go_back(number, ASKED_FOR)
+    if announce:  # after the pointer, so that the runner knows what the worker answers to
+        hot_update.announce(laid_down)
     return GoneBack(number, pointer.version, announce, runner)
 
 

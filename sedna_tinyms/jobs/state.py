@@ -65,6 +65,8 @@ class JobState:
         The version that was put into service last, if that is known.
     on_trial : bool
         Whether it has yet to show that the inference worker is well with it.
+    is_new : bool
+        Whether the job had never run before.
     step : str or None
         Which of `STEPS` the round under way is at; None between two rounds.
     began, rounds : int, int or None
@@ -91,12 +93,9 @@ class JobState:
         self._job = f"{job.namespace}/{job.name}"
         self._evaluates = False
         self._journal = Journal(path)
+        self.is_new = not self._journal.entries
         self._play_through()
-
-    @property
-    def is_new(self) -> bool:
-        """Whether the job has never run."""
-        return not self._journal.entries
+        self._journal.forget()
 
     @property
     def finished(self) -> int:

@@ -193,13 +193,8 @@ class JobVersions:
             )
             return chosen
 
-    def go_back(
-        self,
-        number: int,
-        reason: str,
-        tell: Callable[[ModelVersion], object] = lambda _: None,
-    ) -> None:
-        """Put a version into service that was there before, and perhaps `tell` somebody of it.
+    def go_back(self, number: int, reason: str) -> None:
+        """Put a version into service that was there before.
 
         Raises
         ------
@@ -212,11 +207,6 @@ class JobVersions:
         with self.store.deploying(number, downgrade=True, reason=reason) as version:
             replacement = self.replacement(version)
             replacement.apply()
-            try:
-                tell(version)
-            except BaseException:
-                replacement.undo()
-                raise
             replacement.done()
 
     def change_from(self, in_service: int | None) -> Deployed | None:

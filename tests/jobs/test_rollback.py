@@ -1,6 +1,9 @@
 """An earlier version comes back: a person asks for it, or the new one cannot serve."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -238,6 +241,39 @@ def test_without_hot_updates_the_worker_starts_anew_with_it(toy_job):
     toy_job.on(WorkerStarted, lambda _: toy_job.heard(RolledBack) and runner.stop())
     runner.run()
     assert toy_job.heard(RolledBack) == [RolledBack(2, 3, ASKED_FOR)]
+
+
+@hot_and_cold
+def test_by_the_commands_as_processes(toy_job, hot):
+    plan(toy_job, [0.7])
+    toy_job.add_samples(10)
+    words = [str(toy_job.yaml(hot=hot, through_exec=True)), "--root", str(toy_job.root)]
+    program = [sys.executable, "-m", "sedna_tinyms"]
+    command = [*program, "run", *words, "--poll", "0.05"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
+        watchdog = threading.Timer(60, run.kill)
+        watchdog.start()
+        heard = iter(run.stderr)
+        assert any("round 1: deployed" in line for line in heard)
+        back = [*program, "model", "rollback", *words]
+        done = subprocess.run(back, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("version 1 is the deploy model again, in place of 2\n")
+        assert any(f"version 1 is in service in place of 2: {ASKED_FOR}" in line for line in heard)
+        if hot:
+            assert any("the inference worker answers with version 1" in line for line in heard)
+        else:
+            assert "starts the inference worker anew with it" in done.stdout
+            assert any("inference worker started" in line for line in heard)
+        run.terminate()
+        run.communicate()
+        watchdog.cancel()
+    assert run.returncode == 143
+    status = [*program, "status", str(toy_job.root)]
+    wide = os.environ | {"COLUMNS": "200"}
+    said = subprocess.run(status, capture_output=True, text=True, env=wide).stdout
+    assert "deployed, rolled back" in " ".join(said.split())
+    assert toy_job.deployed.read_text() == "0.2"
 
 
 @hot_and_cold
