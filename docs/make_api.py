@@ -67,7 +67,8 @@ MODULES = {
     "Files": [
         f"sedna_tinyms.artifact.{name}"
         for name in (
-            *("store", "version", "description", "manifest", "signing", "comparison"),
+            *("store", "version", "description", "manifest", "signing", "signed_file"),
+            "comparison",
             *("weights_content", "files", "fetch", "unpack", "remote", "lock"),
         )
     ],
