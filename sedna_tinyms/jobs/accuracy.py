@@ -32,7 +32,7 @@ Sedna's window is much shorter."""
 def accuracy_of_rounds(layout: JobLayout, records: Sequence[RoundRecord]) -> AccuracyMatrix | None:
     """Return the matrix of a job's last rounds; None if no evaluation said what was ``correct``.
 
-    A round whose model was not deployed has learned nothing as far as the edge can tell: it is
+    A round whose model was not deployed, or gone back from, has taught the edge nothing: it is
     named ``round-2 (refused)``, and its column counts for none of the figures. FWT needs the
     initial model's accuracy on what later rounds learn, which no evaluation measures.
 
@@ -59,10 +59,10 @@ def accuracy_of_rounds(layout: JobLayout, records: Sequence[RoundRecord]) -> Acc
         before = _by_column(columns, evaluation.old)
         for column, accuracy in before.items():
             served.setdefault(column, accuracy)
-        deployed = record.outcome == "deployed"
+        deployed = record.outcome == "deployed" and record.rolled_back is None
         served = _by_column(columns, evaluation.new) if deployed else before
         rows.append(served)
-        learned.append(name if deployed else f"{name} ({record.outcome})")
+        learned.append(name if deployed else f"{name} ({record.verdict})")
     if not rows:
         return None
     domains = list(dict.fromkeys(column_of.values()))

@@ -39,7 +39,7 @@ class JobReport:
         self._head = {"job": job.name, "namespace": job.namespace}
         self._state = state
         self._earlier_rounds = state.finished
-        self._measured: int | None = None
+        self._measured: tuple[int, int] | None = None
         self.figures: dict[str, float | None] = {}
 
     @property
@@ -60,8 +60,9 @@ class JobReport:
 
     def save(self) -> None:
         """Write the files, each whole or not at all."""
-        if self._measured != self._state.finished:
-            self._measured = self._state.finished
+        told = (self._state.finished, len(self._state.rollbacks))
+        if self._measured != told:
+            self._measured = told
             matrix = accuracy_of_rounds(self._layout, self._state.records)
             self.figures = plain_figures(matrix)
             if matrix is not None:

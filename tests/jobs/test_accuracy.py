@@ -4,7 +4,10 @@ import json
 
 import pytest
 
+from sedna_tinyms.jobs.accuracy import accuracy_of_rounds
 from sedna_tinyms.jobs.events import RoundFinished
+from sedna_tinyms.jobs.layout import JobLayout
+from sedna_tinyms.jobs.paths import HostPaths
 from sedna_tinyms.learning.accuracy_matrix import AccuracyMatrix
 
 RIGHT, WRONG = 1.0, 0.0
@@ -56,6 +59,15 @@ def test_a_refused_model_leaves_the_one_before_it_in_the_matrix(toy_job, runs):
     assert found.learned == ["round-1", "round-2", "round-3 (refused)"]
     assert found.values.tolist()[1:] == [[0.5, 1.0, 0.5], [0.5, 1.0, 0.5]]
     assert (found.accuracy(), found.forgetting()) == (0.75, 0.25)
+
+
+def test_a_model_that_was_gone_back_from_has_taught_nothing(toy_job):
+    job = toy_job.job(annotations=NO_GATE)
+    records = played(toy_job, FIRST, SECOND).records
+    records[1].rolled_back = "the inference worker died of it"
+    found = accuracy_of_rounds(JobLayout(job, HostPaths(toy_job.root)), records)
+    assert found.learned == ["round-1", "round-2 (deployed, rolled back)"]
+    assert found.values.tolist() == [[1.0, 0.0], [1.0, 0.0]]
 
 
 def test_a_round_that_failed_in_its_training_measured_nothing(toy_job):
