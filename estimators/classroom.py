@@ -163,6 +163,7 @@ class Classroom:
             labels=all_labels,
             domains=[*earlier.domains, *[domain] * len(labels)],
             new=len(labels),
+            seen=memory.seen,
             known_classes=len(self._known) if head_of(network)[1].any() else 0,
             prepare=_unchanged if self._strategy.cut else card.normalize,
             fit=fit,

@@ -121,6 +121,11 @@ class ReplayMemory:
         return {cell: len(kept.ranks) for cell, kept in self._cells.items()}
 
     @property
+    def seen(self) -> int:
+        """Number of samples ever offered."""
+        return sum(kept.seen for kept in self._cells.values())
+
+    @property
     def domains(self) -> list[str]:
         """Every domain ever seen, in the order of their first samples."""
         return list(dict.fromkeys(domain for _, domain in self._cells))
@@ -180,28 +185,6 @@ class ReplayMemory:
             _offer(kept, items[indices], drawn)
         self._rebalance()
 
-    def merge(self, other: ReplayMemory) -> None:
-        """Take over the samples of another memory, as far as the budget allows.
-
-        Raises
-        ------
-        ConfigurationError
-            If its samples are of another space, shape or dtype.
-        """
-        if other.space != self.space:
-            raise ConfigurationError(
-                f"a memory of {other.space} cannot be merged into one of {self.space}"
-            )
-        for cell, theirs in other._cells.items():
-            self._require_alike(theirs.items)
-            kept = self._cells.setdefault(cell, _Kept(theirs.items[:0].copy(), np.empty(0)))
-            kept.limit = min(kept.limit, theirs.limit)
-            kept.seen += theirs.seen
-            below = kept.ranks < kept.limit
-            kept.items, kept.ranks = kept.items[below], kept.ranks[below]
-            _offer(kept, theirs.items, theirs.ranks)
-        self._rebalance()
-
     def exemplars(self) -> Exemplars:
         """Return all samples, cell by cell."""
         kept = [(cell, k) for cell, k in self._cells.items() if len(k.ranks)]
@@ -212,32 +195,6 @@ class ReplayMemory:
             np.concatenate([k.items for _, k in kept]),
             [label for (label, _), k in kept for _ in k.ranks],
             [domain for (_, domain), k in kept for _ in k.ranks],
-        )
-
-    def sample(self, count: int, rng: np.random.Generator) -> Exemplars:
-        """Draw `count` samples, evenly from all cells; with repetitions where a cell has too few.
-
-        Raises
-        ------
-        ConfigurationError
-            If the memory is empty.
-        """
-        everything = self.exemplars()
-        sizes = [size for size in self.counts.values() if size]
-        if not sizes:
-            raise ConfigurationError("an empty replay memory has no samples to draw")
-        starts = np.cumsum([0, *sizes[:-1]])
-        cells = np.resize(rng.permutation(len(sizes)), count)
-        drawn = np.empty(count, np.int64)
-        for cell, (start, size) in enumerate(zip(starts, sizes, strict=True)):
-            wanted = np.flatnonzero(cells == cell)
-            rounds = [rng.permutation(size) for _ in range(-(-len(wanted) // size))]
-            if rounds:
-                drawn[wanted] = start + np.concatenate(rounds)[: len(wanted)]
-        return Exemplars(
-            everything.items[drawn],
-            [everything.labels[index] for index in drawn],
-            [everything.domains[index] for index in drawn],
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -1,6 +1,7 @@
 import multiprocessing
 import os
 import signal
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -55,6 +56,33 @@ def test_the_budget_holds_whatever_happens(experiences, budgets, seed, chosen):
         assert memory.exemplars().items.nbytes == memory.nbytes <= min(before, budget)
     assert set(kept(memory)) <= offered
     assert sum(memory.counts.values()) == len(memory) == len(kept(memory))
+
+
+@settings(deadline=None)
+@given(st.lists(rounds, min_size=1, max_size=5), st.integers(0, 60), st.integers(0, 9))
+def test_no_cell_has_more_than_its_share_while_another_lacks_samples(experiences, places, seed):
+    memory = ReplayMemory(places * ITEM, seed)
+    seen = Counter()
+    for number, experience in enumerate(experiences):
+        for label, count in experience:
+            memory.update(numbered(count), [label] * count, f"round-{number % 2}")
+            seen[label, f"round-{number % 2}"] += count
+    most = max(memory.counts.values(), default=0)
+    assert all(count >= min(seen[cell], most - 1) for cell, count in memory.counts.items())
+    assert memory.seen == seen.total()
+
+
+@settings(deadline=None, max_examples=25)
+@given(rounds, st.integers(0, 40 * ITEM), st.integers(0, 40 * ITEM))
+def test_the_budget_holds_from_the_loading_on(tmp_path_factory, experience, budget, next_budget):
+    memory = ReplayMemory(budget)
+    for label, count in experience:
+        memory.update(numbered(count), [label] * count, "d")
+    memory.save(path := tmp_path_factory.mktemp("memory") / "m.npz")
+    loaded = ReplayMemory.load(path, next_budget)
+    assert loaded.nbytes <= min(next_budget, memory.nbytes)
+    assert set(kept(loaded)) <= set(kept(memory))
+    assert loaded.seen == memory.seen == sum(count for _, count in experience)
 
 
 @settings(deadline=None)
@@ -131,27 +159,6 @@ def test_the_seed_decides():
     assert memory(1) != memory(2)
 
 
-def test_samples_are_drawn_evenly_from_all_cells():
-    memory = ReplayMemory(100 * ITEM)
-    memory.update(numbered(32), ["a"] * 30 + ["b"] * 2, "d")
-    items, labels, domains = memory.sample(20, np.random.default_rng(0))
-    assert labels.count("a") == labels.count("b") == 10
-    assert domains == ["d"] * 20
-    drawn = [int(item[0, 0]) for item in items]
-    assert len({n for n in drawn if n < 30}) == 10  # no repetition while there are others
-    assert sorted(n for n in drawn if n >= 30) == [30] * 5 + [31] * 5
-    with pytest.raises(ConfigurationError, match="empty replay memory"):
-        ReplayMemory(0).sample(1, np.random.default_rng(0))
-
-
-def test_two_memories_become_one():
-    one, other = ReplayMemory(6 * ITEM, 1), ReplayMemory(6 * ITEM, 2)
-    one.update(numbered(10), ["a"] * 10, "d")
-    other.update(numbered(10, start=100), ["a"] * 5 + ["b"] * 5, "e")
-    one.merge(other)
-    assert one.counts == {("a", "d"): 2, ("a", "e"): 2, ("b", "e"): 2}
-
-
 def test_samples_must_be_alike():
     memory = ReplayMemory(100)
     memory.update(numbered(2), ["a", "a"], "d")
@@ -163,8 +170,6 @@ def test_samples_must_be_alike():
         memory.update(numbered(2), ["a", "a"], "d", np.zeros(3))
     with pytest.raises(ConfigurationError, match=r"from 0\.0 to 7\.0, not from 0 to 1"):
         memory.update(numbered(2), ["a", "a"], "d", np.array([0.0, 7.0]))
-    with pytest.raises(ConfigurationError, match="a memory of block14 cannot be merged"):
-        memory.merge(ReplayMemory(100, space="block14"))
     assert len(memory) == 2
 
 

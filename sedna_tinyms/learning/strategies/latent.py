@@ -57,14 +57,7 @@ class Latent(Strategy):
 
     def opinions(self, lesson: Lesson) -> NDArray[np.float32]:
         """Return how much the previous network counts for each sample (N,), against its label."""
-        opinion = OPINION * (1 + _thinness(lesson))
+        opinion = OPINION * (1 + lesson.thinness)
         weights = np.full(len(lesson.items), opinion, np.float32)
         weights[-lesson.new :] = opinion / 2
         return weights
-
-
-def _thinness(lesson: Lesson) -> float:
-    """Return what share of an earlier round, of the size of this one, is not remembered."""
-    remembered = len(lesson.items) - lesson.new
-    rounds = len(set(lesson.domains[:remembered])) or 1
-    return max(0.0, 1 - remembered / rounds / lesson.new)

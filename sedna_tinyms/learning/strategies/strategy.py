@@ -42,6 +42,8 @@ class Lesson:
         The round, or whatever its samples have in common, that each is from.
     new : int
         How many of the last samples are new.
+    seen : int
+        How many samples earlier rounds offered to the memory.
     known_classes : int
         How many of the first classes the network was taught before; 0 if it was taught nothing.
     prepare : callable
@@ -61,6 +63,7 @@ class Lesson:
     labels: NDArray[np.int64]
     domains: Sequence[str]
     new: int
+    seen: int
     known_classes: int
     prepare: Callable[[NDArray[Any]], NDArray[np.float32]]
     fit: Fit
@@ -76,6 +79,12 @@ class Lesson:
     def class_count(self) -> int:
         """Outputs of the network."""
         return int(self.network.head.head[1].weight.shape[0])
+
+    @property
+    def thinness(self) -> float:
+        """Share of the earlier rounds' samples that is not remembered; all of them, if unknown."""
+        remembered = len(self.items) - self.new
+        return max(0.0, 1 - remembered / self.seen) if self.seen else 1.0
 
     def answers(self, items: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return what the network says now: logits (N, classes) and pooled features (N, D)."""
