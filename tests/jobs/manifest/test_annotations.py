@@ -65,6 +65,17 @@ def test_the_memory_that_an_inference_worker_may_take(tmp_path, memory, limit):
     assert "limits.memory" not in notes
 
 
+def test_the_memory_that_a_train_worker_may_take_and_where_that_stands(tmp_path):
+    args = '            args: ["train.py"]'
+    limits = f"{args}\n            resources: {{limits: {{memory: 1Gi}}}}"
+    path = write_job(tmp_path, changed(args, limits))
+    job = load_job(path)
+    template = job.spec.train_template
+    assert template.memory_limit_bytes == 1 << 30
+    assert "1Gi" in path.read_text().splitlines()[template.memory_limit_line - 1]
+    assert not [finding for finding in job.findings if "resources" in finding.message]
+
+
 @pytest.mark.parametrize("memory", ["2 GB", "512MiB", "-1", "lots"])
 def test_an_amount_that_kubernetes_does_not_know(tmp_path, memory):
     limits = f'            resources: {{limits: {{memory: "{memory}"}}}}\n  outputDir'
