@@ -14,6 +14,8 @@ latent-20, latent-50, latent-100
     So many pictures' activations kept of each domain.
 lwf
     Nothing kept: the last model's answers stand for the earlier pictures.
+ewc
+    Nothing kept: the weights that the earlier rounds needed are held back.
 joint
     `latent` on all domains at once, which no stream can surpass by much.
 classes-naive, classes-head, classes-latent
@@ -74,6 +76,7 @@ PLANS = {
     "latent-50": Plan("latent", kept=50),
     "latent-100": Plan("latent", kept=100),
     "lwf": Plan("lwf", kept=0),
+    "ewc": Plan("ewc", kept=0),
     "joint": Plan("latent", arriving="at once"),
     "classes-naive": Plan("latent", kept=0, arriving="classes"),
     "classes-head": Plan("head", arriving="classes"),
