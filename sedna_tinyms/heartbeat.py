@@ -1,8 +1,9 @@
 """How a worker that waits for work says that it goes on, and how others see that it does not.
 
 A worker that loops calls `beat` each time round; ``SEDNA_TINYMS_HEARTBEAT`` names the file whose
-time stamp that renews. ``sedna-tinyms doctor`` looks at it, which is how the worker images' health
-check finds a worker that hangs.
+time stamp that renews. On one machine the runner follows it with a `Pulse`; in a container
+``sedna-tinyms doctor`` looks at it, which is how the worker images' health check finds a worker
+that hangs.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import os
 import time
 from pathlib import Path
 
-__all__ = ["HEARTBEAT", "beat", "seconds_since_last_beat"]
+__all__ = ["HEARTBEAT", "LONGEST_SILENCE_SECONDS", "Pulse", "beat", "seconds_since_last_beat"]
 
 HEARTBEAT = "SEDNA_TINYMS_HEARTBEAT"
 EVERY_SECONDS = 1.0
+LONGEST_SILENCE_SECONDS = 120.0
+"""A worker that loads a model meanwhile says nothing for seconds, not for minutes."""
 
 _last = -EVERY_SECONDS
 
@@ -41,3 +44,36 @@ def seconds_since_last_beat() -> float | None:
         return time.time() - Path(name).stat().st_mtime
     except OSError:
         return None
+
+
+class Pulse:
+    """Follows another process's heartbeat.
+
+    What counts is that the file changes, not its time: a clock may be set back.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._last: int | None = None
+        self._since = time.monotonic()
+
+    def begin(self) -> None:
+        """Follow a process that has not beaten yet."""
+        self._path.unlink(missing_ok=True)
+        self._since = time.monotonic()
+
+    def silence(self) -> float:
+        """Return the seconds since the last beat, or the start; 0 for one that never beat."""
+        now = time.monotonic()
+        try:
+            seen: int | None = self._path.stat().st_mtime_ns
+        except OSError:
+            seen = self._last
+        if seen != self._last:
+            self._last, self._since = seen, now
+        return 0.0 if self._last is None else now - self._since

@@ -192,8 +192,13 @@ memory = b"x" * todo.get("bytes", 0)
 if served.read_text() in todo.get("dies of", []):
     act("crash")
 config, last = os.environ.get("MODEL_HOT_UPDATE_CONFIG"), None
+model = served.read_text()
 while True:
     time.sleep(0.02)
+    if todo.get("beats"):
+        pathlib.Path(os.environ["SEDNA_TINYMS_HEARTBEAT"]).touch()
+    if model in todo.get("hangs with", []):
+        time.sleep(600)
     if not config:
         continue
     try:

@@ -119,6 +119,20 @@ def remove_leftovers(path: str | os.PathLike[str]) -> None:
         name.unlink(missing_ok=True)
 
 
+def remove_file(path: str | os.PathLike[str]) -> None:
+    """Remove a file if it is there.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be removed.
+    """
+    try:
+        Path(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot remove {path}: {error}") from error
+
+
 def copy_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
     """Copy the content of `source` to `target`, whole or not at all; errors as `write_file`."""
     with write_file(target) as temporary:

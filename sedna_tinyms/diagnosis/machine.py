@@ -12,7 +12,11 @@ from pathlib import Path
 
 from sedna_tinyms.diagnosis.finding import Finding, note, ok, problem, warning
 from sedna_tinyms.errors import EndpointError, StorageError, WorkerError
-from sedna_tinyms.heartbeat import HEARTBEAT, seconds_since_last_beat
+from sedna_tinyms.heartbeat import (
+    HEARTBEAT,
+    LONGEST_SILENCE_SECONDS,
+    seconds_since_last_beat,
+)
 
 __all__ = ["check_clocks", "check_cores", "check_directory", "check_port", "check_worker"]
 
@@ -121,10 +125,6 @@ def check_port(port: int = 0) -> Finding:
             f"ss -ltnp 'sport = :{port}'",
         )
     return ok("port", f"127.0.0.1:{port} is free" if port else "loopback has a free port")
-
-
-LONGEST_SILENCE_SECONDS = 120.0
-"""A worker that loads a model meanwhile says nothing for seconds, not for minutes."""
 
 
 def check_worker() -> Finding:

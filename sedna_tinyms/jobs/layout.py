@@ -30,6 +30,7 @@ class JobLayout:
         <outputDir>/accuracy_matrix.json   accuracy on each round's samples, round after round
         <outputDir>/models/         the model versions, see `sedna_tinyms.artifact.store`
         <outputDir>/run.lock        held while a runner runs
+        <outputDir>/inference.heartbeat   its time stamp says that the inference worker goes on
         <outputDir>/eval/<round>/results.json   what the eval worker reported, sample by sample
         <outputDir>/eval/<round>/canary.json    what came of trying the new model out
         <outputDir>/logs/<round>-<kind>.log
@@ -43,6 +44,7 @@ class JobLayout:
         self.journal = self.output / "journal.jsonl"
         self.models = self.output / "models"
         self.lock = self.output / "run.lock"
+        self.heartbeat = self.output / "inference.heartbeat"
         below = f"{job.namespace}/incrementallearningjob/{job.name}".lower()
         self.hot_update = paths.local(HOT_UPDATE_DIRECTORY / below)
 

@@ -91,6 +91,28 @@ def test_a_model_that_its_worker_dies_of_is_gone_back_from_and_not_deployed_agai
     assert store.deployed().before == (1, 2)
 
 
+@hot_and_cold
+def test_a_model_that_its_worker_hangs_with_is_gone_back_from(toy_job, store, hot, monkeypatch):
+    monkeypatch.setattr("sedna_tinyms.jobs.workers.inference.LONGEST_SILENCE_SECONDS", 1.0)
+    plan(toy_job, [0.7], **{"beats": True, "hangs with": ["0.7"]})
+    toy_job.add_samples(10)
+    runner = toy_job.runner(hot=hot)
+    toy_job.on(RolledBack, lambda _: runner.stop())
+    runner.run()
+    (event,) = toy_job.heard(RolledBack)
+    assert event.reason.startswith("the inference worker ended 3 times with it (")
+    hung = [str(e) for e in toy_job.heard(Noted) if "not gone on" in str(e)]
+    assert hung == ["note: the inference worker has not gone on for 1 s; it is ended"] * 3
+    assert toy_job.deployed.read_text() == "0.2"
+
+
+def test_a_worker_without_a_heartbeat_is_not_taken_for_one_that_hangs(toy_job, monkeypatch):
+    monkeypatch.setattr("sedna_tinyms.jobs.workers.inference.LONGEST_SILENCE_SECONDS", 0.0)
+    plan(toy_job, [0.7, 0.8])
+    play(toy_job, 2)
+    assert not [str(e) for e in toy_job.heard(Noted) if "not gone on" in str(e)]
+
+
 def test_the_first_model_of_all_gives_way_to_what_was_in_service_before(toy_job, store):
     plan(toy_job, [0.7], **{"dies of": ["0.7"]})
     toy_job.add_samples(10)

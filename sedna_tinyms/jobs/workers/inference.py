@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sedna_tinyms.heartbeat import HEARTBEAT, LONGEST_SILENCE_SECONDS, Pulse
 from sedna_tinyms.jobs.deploy import HotUpdate
 from sedna_tinyms.jobs.events import Event, Noted
 from sedna_tinyms.jobs.layout import JobLayout
@@ -49,6 +50,8 @@ class _Trial:
 class InferenceService:
     """The inference worker of a job: as in a cluster, one that ends is started again.
 
+    One with a heartbeat (`sedna_tinyms.heartbeat`) that hangs is ended first.
+
     Parameters
     ----------
     job, paths, layout
@@ -78,7 +81,8 @@ class InferenceService:
                 str(self.hot_update.config) if deployed.hot_update_enabled else None
             ),
             poll_period_seconds=deployed.poll_period_seconds,
-        )
+        ) | {HEARTBEAT: str(layout.heartbeat)}
+        self._pulse = Pulse(layout.heartbeat)
         self._assignment: Assignment | None = None
         self._round = 0
         self._pause = 0.0
@@ -136,7 +140,7 @@ class InferenceService:
     def has_passed(self) -> bool:
         """Tell whether the worker has run long enough with the model on trial."""
         trial = self._trial
-        if trial is None or not self.is_running:
+        if trial is None or not self.is_running or self._pulse.silence() > STEADY_SECONDS / 2:
             return False
         return time.monotonic() - trial.since >= STEADY_SECONDS
 
@@ -151,6 +155,7 @@ class InferenceService:
 
     def keep_running(self) -> None:
         """Start the worker again when it has ended, after a pause that doubles each time."""
+        self._end_if_it_hangs()
         now = time.monotonic()
         if self._due_at is not None:
             if now >= self._due_at:
@@ -172,8 +177,16 @@ class InferenceService:
                 )
             )
 
+    def _end_if_it_hangs(self) -> None:
+        silence = self._pulse.silence()
+        if self._assignment is None or not self.is_running or silence <= LONGEST_SILENCE_SECONDS:
+            return
+        self._emit(Noted(f"the inference worker has not gone on for {silence:.0f} s; it is ended"))
+        self._supervisor.stop(self._assignment)
+
     def _start(self) -> None:
         self._due_at = None
+        self._pulse.begin()
         if not self._updating:
             # A config left from an earlier update would make the worker load and report that
             # one once more.
