@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from estimators.model_card import ModelCard
 from estimators.settings import Settings
+from sedna_tinyms.artifact.files import remove_file
 from sedna_tinyms.errors import ForeignModelError
 from sedna_tinyms.learning.activations import BATCH, activations
 from sedna_tinyms.learning.cache import ActivationCache
@@ -207,10 +208,13 @@ class Classroom:
         return earlier.items, self._numbers(earlier.labels, card)
 
     def save(self, model: Path) -> None:
-        """Write what the next round needs beside a model file."""
+        """Write what the next round needs beside a model file; an older memory does not stay."""
         memory, state = self.recall(), self._strategy.state()
+        beside = _beside(model, "memory")
         if len(memory):
-            memory.save(_beside(model, "memory"))
+            memory.save(beside)
+        else:
+            remove_file(beside)
         if state:
             write_state(_beside(model, self.settings.strategy), state)
 

@@ -25,6 +25,7 @@ __all__ = [
     "copy_file",
     "flush",
     "read_json",
+    "remove_file",
     "remove_leftovers",
     "write_file",
     "write_json",

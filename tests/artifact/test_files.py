@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from sedna_tinyms.artifact.files import copy_file, read_json, write_file, write_json, write_text
+from sedna_tinyms.artifact.files import (
+    copy_file,
+    read_json,
+    remove_file,
+    write_file,
+    write_json,
+    write_text,
+)
 from sedna_tinyms.errors import StorageError
 
 
@@ -73,6 +80,16 @@ def test_a_copy_of_a_missing_file_leaves_the_target(tmp_path):
     with pytest.raises(StorageError, match=r"cannot write .*/to: .*No such file.*/from"):
         copy_file(tmp_path / "from", tmp_path / "to")
     assert (tmp_path / "to").read_text() == "old"
+
+
+def test_a_file_is_removed_if_it_is_there_and_said_if_it_cannot_be(tmp_path):
+    path = tmp_path / "a"
+    for _ in range(2):
+        remove_file(path)
+        assert not path.exists()
+        write_text(path, "x")
+    with pytest.raises(StorageError, match=r"cannot remove .*a/b"):
+        remove_file(path / "b")
 
 
 WRITER = """

