@@ -90,7 +90,7 @@ class MobileNetV2Estimator(ABC):
         The model's, or "pad" and ImageNet's, by default.
     export_onnx : bool, optional
         Write ``<model>.onnx`` beside a saved model: from uint8 pixels to logits and features. By
-        default, if an engine is installed.
+        default, if `onnx` and an engine are installed.
     quantize : {"int8"}, optional
         Make the ONNX file compute in int8: static quantisation, calibrated on pictures of the round
         and, where pixels are remembered, of earlier ones. The training says what it costs.

@@ -1,8 +1,7 @@
-"""The few lines of protobuf that model files need, without a schema or the package.
+"""The few lines of protobuf that model files need: reading, without a schema or the package.
 
 A message is a run of (field number, value), each of which is a number or a piece of bytes: a text,
-an array, or a message again. Nothing is copied, neither read nor written: what is to be written is
-a list of pieces, which are joined at the end.
+an array, or a message again. Nothing is copied.
 """
 
 from __future__ import annotations
@@ -10,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeAlias
 
-__all__ = ["Field", "Pieces", "field", "fields", "submessage"]
+__all__ = ["Field", "fields", "submessage"]
 
 Field: TypeAlias = tuple[int, "int | memoryview"]
-Pieces: TypeAlias = "list[bytes | memoryview]"
 
 
 def fields(message: memoryview) -> Iterator[Field]:
@@ -63,26 +61,3 @@ def _varint(message: memoryview, position: int) -> tuple[int, int]:
         shift += 7
         if shift > 63:
             raise ValueError("a number is longer than 64 bits")
-
-
-def field(number: int, value: int | str | memoryview | Pieces) -> Pieces:
-    """Return one field of a message, which is the sum of its fields."""
-    if isinstance(value, int):
-        return [_as_varint(number << 3) + _as_varint(value)]
-    if isinstance(value, str):
-        value = [value.encode()]
-    pieces = value if isinstance(value, list) else [value]
-    length = sum(map(len, pieces))
-    return [_as_varint(number << 3 | 2) + _as_varint(length), *pieces]
-
-
-def _as_varint(value: int) -> bytes:
-    """Write a number of 0 or more to base 128."""
-    if value < 0:
-        raise ValueError(f"{value} is negative")
-    digits = bytearray()
-    while value > 0x7F:
-        digits.append(value & 0x7F | 0x80)
-        value >>= 7
-    digits.append(value)
-    return bytes(digits)

@@ -17,7 +17,6 @@ from sedna_tinyms.tinyms.model.mobilenetv2_onnx import (
     frozen_onnx,
     mobilenetv2_onnx,
     publish_onnx,
-    replace_head,
 )
 from sedna_tinyms.tinyms.model.parameters import set_value
 
@@ -113,7 +112,6 @@ def test_the_file_describes_itself_and_holds_no_batch_normalization():
     )
     model = onnx.load_from_string(content)
     onnx.checker.check_model(model, full_check=True)
-    assert model.SerializeToString() == content  # as the package itself would have written it
     assert {node.op_type for node in model.graph.node} == {
         "Conv", "Clip", "Add", "GlobalAveragePool", "Flatten", "Gemm",
     }  # fmt: skip
@@ -129,32 +127,6 @@ def test_writing_the_largest_common_network_takes_no_time():
     made = mobilenetv2_onnx(built, input_size=224)
     assert time.process_time() - start < 5  # MindSpore's own export takes longer; this, 0.05 s
     assert len(made) == pytest.approx(4 * 3_504_872, rel=0.02)
-
-
-@pytest.mark.parametrize("classes", [2, CLASSES, 7])
-def test_another_head_takes_the_place_of_the_old_one(classes):
-    built, values = network(), normalized(pixels(4, 32))
-    model = mobilenetv2_onnx(built, input_size=32, metadata={"round": 1, "kept": "yes"})
-    draw = np.random.RandomState(0)
-    weight, bias = draw.randn(classes, 16).astype(np.float32), draw.randn(classes)
-    replaced = replace_head(model, weight, bias, {"round": 2})
-    features = computed(built.backbone, values).mean((2, 3))
-    expected = {"logits": features @ weight.T + bias.astype(np.float32), "features": features}
-    check_onnx(replaced, values, expected)
-    with open_engine(replaced, outputs={"logits": (classes,)}) as engine:
-        assert engine.metadata == {"round": "2", "kept": "yes"}
-
-
-@pytest.mark.parametrize(
-    ("weight", "bias"), [((2, 17), (2,)), ((2, 16), (3,)), ((16,), (16,)), ((2, 16, 1), (2,))]
-)
-def test_a_head_for_other_features_is_refused(weight, bias):
-    model = mobilenetv2_onnx(network(), input_size=32)
-    with pytest.raises(ForeignModelError, match=r"which has one of shape \(3, 16\)"):
-        replace_head(model, np.zeros(weight, np.float32), np.zeros(bias, np.float32))
-    frozen = frozen_onnx(network(), 14, None, None, input_size=32)
-    with pytest.raises(ForeignModelError, match="which has none"):
-        replace_head(frozen, np.zeros((2, 16), np.float32), np.zeros(2, np.float32))
 
 
 # --- publishing -------------------------------------------------------------------------------

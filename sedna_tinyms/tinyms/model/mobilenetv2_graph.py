@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sedna_tinyms.artifact.protobuf import Pieces
-from sedna_tinyms.errors import ConfigurationError, ForeignModelError
-from sedna_tinyms.tinyms.model.onnx_messages import FLOAT, UINT8, Node, model, tensor, value_info
+from sedna_tinyms.errors import ConfigurationError, ForeignModelError, extra
 
 if TYPE_CHECKING:
+    import onnx
     from mindspore import nn
 
 __all__ = ["BACKBONE_CELLS", "Array", "GraphWriter", "Weights"]
@@ -44,6 +43,10 @@ class GraphWriter:
         mean: Sequence[float] | None,
         std: Sequence[float] | None,
     ) -> None:
+        with extra("mindspore", "writing ONNX"):
+            import onnx
+            from onnx import numpy_helper
+        self._onnx, self._to_tensor = onnx, numpy_helper.from_array
         if isinstance(network, Mapping):
             self._weights = network
         else:
@@ -57,8 +60,8 @@ class GraphWriter:
         self._input_size = self.size = input_size
         self._mean, self._std = mean, std
         self.channels = 3
-        self._nodes: list[Node] = []
-        self._initializers: list[Pieces] = []
+        self._nodes: list[onnx.NodeProto] = []
+        self._initializers: list[onnx.TensorProto] = []
         self._limits = [self.constant("zero", np.float32(0)), self.constant("six", np.float32(6))]
 
     def backbone(self, cut: int) -> str:
@@ -66,7 +69,7 @@ class GraphWriter:
         x = "pixels"
         if self._mean is not None:
             mean = np.array(self._mean, np.float32)[:, None, None]
-            x = self.node("Cast", [x], "pixels.float", to=FLOAT)
+            x = self.node("Cast", [x], "pixels.float", to=self._onnx.TensorProto.FLOAT)
             x = self.node("Sub", [x, self.constant("mean", mean)], "pixels.centred")
         for cell in range(cut):
             prefix = f"backbone.backbone.{cell}"
@@ -147,19 +150,18 @@ class GraphWriter:
 
     def constant(self, name: str, array: Array | np.float32) -> str:
         """Store an array in the file; return its name."""
-        self._initializers.append(tensor(name, np.asarray(array, np.float32)))
+        self._initializers.append(self._to_tensor(np.asarray(array, np.float32, order="C"), name))
         return name
 
-    def node(
-        self, operator: str, inputs: list[str], output: str, **attributes: int | list[int]
-    ) -> str:
+    def node(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
         """Write one node; return the name of its output."""
-        self._nodes.append(Node(operator, inputs, output, attributes))
+        made = self._onnx.helper.make_node(operator, inputs, [output], output, **attributes)
+        self._nodes.append(made)
         return output
 
     def rename_last(self, output: str) -> None:
         """Give the last node's output another name."""
-        self._nodes[-1] = self._nodes[-1]._replace(output=output)
+        self._nodes[-1].output[0] = output
 
     def model(
         self,
@@ -167,18 +169,28 @@ class GraphWriter:
         metadata: Mapping[str, str | int | float] | None,
     ) -> bytes:
         """Return the whole as a file's content."""
+        onnx, helper = self._onnx, self._onnx.helper
+        numbers = onnx.TensorProto
         size = self._input_size
-        kind = FLOAT if self._mean is None else UINT8
-        return model(
-            "MobileNetV2",
+        kind = numbers.FLOAT if self._mean is None else numbers.UINT8
+        graph = helper.make_graph(
             self._nodes,
+            "MobileNetV2",
+            [helper.make_tensor_value_info("pixels", kind, ["batch", 3, size, size])],
+            [
+                helper.make_tensor_value_info(name, numbers.FLOAT, ["batch", *shape])
+                for name, shape in outputs.items()
+            ],
             self._initializers,
-            [value_info("pixels", kind, ["batch", 3, size, size])],
-            [value_info(name, FLOAT, ["batch", *shape]) for name, shape in outputs.items()],
-            metadata={name: str(value) for name, value in (metadata or {}).items()},
-            ir_version=IR_VERSION,
-            opset=OPSET,
         )
+        made = helper.make_model(
+            graph,
+            producer_name="sedna-tinyms",
+            ir_version=IR_VERSION,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+        )
+        helper.set_model_props(made, {name: str(value) for name, value in (metadata or {}).items()})
+        return bytes(made.SerializeToString())
 
 
 def _check(

@@ -11,12 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from sedna_tinyms.errors import ConfigurationError, ForeignModelError, extra
+from sedna_tinyms.collector import collector_paused
+from sedna_tinyms.errors import ConfigurationError
 from sedna_tinyms.tinyms.model.mobilenetv2_graph import (
     BACKBONE_CELLS,
-    Array,
     GraphWriter,
     Weights,
 )
@@ -31,10 +29,10 @@ __all__ = [
     "frozen_onnx",
     "mobilenetv2_onnx",
     "publish_onnx",
-    "replace_head",
 ]
 
 
+@collector_paused()
 def mobilenetv2_onnx(
     network: nn.Cell | Weights,
     *,
@@ -68,6 +66,8 @@ def mobilenetv2_onnx(
 
     Raises
     ------
+    MissingExtraError
+        If the `onnx` package is not installed.
     ConfigurationError
         If an argument is out of its range.
     ForeignModelError
@@ -83,6 +83,7 @@ def mobilenetv2_onnx(
     return writer.model(outputs, metadata)
 
 
+@collector_paused()
 def frozen_onnx(
     network: nn.Cell | Weights,
     cut: int,
@@ -110,7 +111,7 @@ def frozen_onnx(
 
     Raises
     ------
-    ConfigurationError, ForeignModelError
+    MissingExtraError, ConfigurationError, ForeignModelError
         As `mobilenetv2_onnx`.
     """
     if not 1 <= cut <= BACKBONE_CELLS:
@@ -122,50 +123,3 @@ def frozen_onnx(
     writer.rename_last("activations")
     shape = (writer.channels, writer.size, writer.size)
     return writer.model({"activations": shape}, metadata)
-
-
-def replace_head(
-    model: bytes,
-    weight: Array,
-    bias: Array,
-    metadata: Mapping[str, str | int | float] | None = None,
-) -> bytes:
-    """Return a model of `mobilenetv2_onnx` with another head and, where given, other metadata.
-
-    Parameters
-    ----------
-    model : bytes
-        The ONNX file's content.
-    weight, bias : ndarray, shapes (classes, features) and (classes,)
-        The number of classes may be another one.
-    metadata : mapping, optional
-        Entries to add or to replace.
-
-    Raises
-    ------
-    MissingExtraError
-        If the `onnx` package is not installed.
-    ForeignModelError
-        If `model` has no such head, or one for other features.
-    """
-    with extra("mindspore", "changing an ONNX file"):
-        import onnx
-        from onnx import numpy_helper
-    graph_model = onnx.load_from_string(model)
-    tensors = {tensor.name: tensor for tensor in graph_model.graph.initializer}
-    old = tensors.get("head.weight")
-    if old is None or tuple(old.dims)[1:] != weight.shape[1:] or bias.shape != weight.shape[:1]:
-        shown = "none" if old is None else f"one of shape {tuple(old.dims)}"
-        raise ForeignModelError(
-            f"a head of shape {weight.shape} with {bias.shape} biases cannot replace that of the "
-            f"ONNX model, which has {shown}"
-        )
-    for name, array in (("head.weight", weight), ("head.bias", bias)):
-        replacement = np.ascontiguousarray(array, np.float32)
-        tensors[name].CopyFrom(numpy_helper.from_array(replacement, name))
-    logits = next(value for value in graph_model.graph.output if value.name == "logits")
-    logits.type.tensor_type.shape.dim[1].dim_value = len(weight)
-    entries = {entry.key: entry.value for entry in graph_model.metadata_props}
-    entries |= {name: str(value) for name, value in (metadata or {}).items()}
-    onnx.helper.set_model_props(graph_model, entries)
-    return bytes(graph_model.SerializeToString())

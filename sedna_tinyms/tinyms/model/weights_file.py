@@ -6,13 +6,11 @@ Three formats are read, told apart by content rather than by name: MindSpore's `
 
 from __future__ import annotations
 
-import gc
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +21,7 @@ from numpy.typing import NDArray
 
 from sedna_tinyms.artifact.files import write_file
 from sedna_tinyms.artifact.npz import read_npz
+from sedna_tinyms.collector import collector_paused
 from sedna_tinyms.errors import ModelFileError, extra
 
 __all__ = ["Weights", "read_weights", "save_weights"]
@@ -133,28 +132,12 @@ def save_weights(
     with (
         write_file(path) as temporary,
         tempfile.TemporaryDirectory(prefix="sedna-tinyms-") as directory,
-        _collector_paused(),
+        collector_paused(),
     ):
         # MindSpore insists on the suffix and deletes the old file before it writes the new one.
         written = Path(directory, "weights.ckpt")
         mindspore.save_checkpoint(network, str(written), append_dict=texts or None, crc_check=True)
         shutil.copyfile(written, temporary)
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keep Python's garbage collector out of the thousands of small objects of a checkpoint.
-
-    None of them is garbage, and it would go over all that MindSpore holds besides: 0.1 s, three
-    times what the file takes.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _broken(file: Path, size: int, error: BaseException) -> ModelFileError:
