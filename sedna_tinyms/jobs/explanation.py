@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from sedna_tinyms.errors import JobSpecError
+from sedna_tinyms.heartbeat import HEARTBEAT
 from sedna_tinyms.jobs.deploy import HotUpdate
 from sedna_tinyms.jobs.layout import JobLayout
 from sedna_tinyms.jobs.manifest.annotations import PREFIX
@@ -292,6 +293,7 @@ class _Explanation:
         variables = inference_variables(
             model=self._local(self._job.deploy_model),
             hard_example_mining=spec.hard_example_mining,
+            heartbeat=str(self._layout.heartbeat),
             hot_update_config=(
                 str(HotUpdate(self._layout.hot_update).config)
                 if deployed.hot_update_enabled
@@ -305,6 +307,7 @@ class _Explanation:
             "MODEL_URL": self._where_url("Model", self._job.deploy_model),
             "HEM_NAME": self._where(f"{mining}.name"),
             "HEM_PARAMETERS": self._where(f"{mining}.parameters"),
+            HEARTBEAT: self._where(f"{JOB}.spec.outputDir"),
             "MODEL_HOT_UPDATE": hot,
             "MODEL_HOT_UPDATE_CONFIG": hot,
             "MODEL_POLL_PERIOD_SECONDS": self._where(f"{model}.pollPeriodSeconds"),

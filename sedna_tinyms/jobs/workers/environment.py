@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from sedna_tinyms.artifact.signing import SIGNING_KEY
+from sedna_tinyms.heartbeat import HEARTBEAT
 from sedna_tinyms.jobs.manifest.spec import HardExampleMining, WorkerTemplate
 from sedna_tinyms.onednn import limit_instruction_set
 
@@ -119,15 +120,20 @@ def inference_variables(
     *,
     model: str,
     hard_example_mining: HardExampleMining,
+    heartbeat: str,
     hot_update_config: str | None = None,
     poll_period_seconds: int = 60,
 ) -> dict[str, str]:
-    """Return what the inference worker gets; a `hot_update_config` turns hot updates on."""
+    """Return what the inference worker gets; a `hot_update_config` turns hot updates on.
+
+    The file of its `heartbeat` is not Sedna's.
+    """
     parameters = [{"key": key, "value": value} for key, value in hard_example_mining.parameters]
     variables = {
         "MODEL_URL": model,
         "HEM_NAME": hard_example_mining.name,
         "HEM_PARAMETERS": json.dumps(parameters or None),
+        HEARTBEAT: heartbeat,
     }
     if hot_update_config is not None:
         variables |= {

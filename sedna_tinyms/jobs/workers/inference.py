@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sedna_tinyms.heartbeat import HEARTBEAT, LONGEST_SILENCE_SECONDS, Pulse
+from sedna_tinyms.heartbeat import LONGEST_SILENCE_SECONDS, Pulse
 from sedna_tinyms.jobs.deploy import HotUpdate
 from sedna_tinyms.jobs.events import Event, Noted
 from sedna_tinyms.jobs.layout import JobLayout
@@ -77,11 +77,12 @@ class InferenceService:
         self._variables = inference_variables(
             model=str(paths.local(job.deploy_model.url)),
             hard_example_mining=job.spec.hard_example_mining,
+            heartbeat=str(layout.heartbeat),
             hot_update_config=(
                 str(self.hot_update.config) if deployed.hot_update_enabled else None
             ),
             poll_period_seconds=deployed.poll_period_seconds,
-        ) | {HEARTBEAT: str(layout.heartbeat)}
+        )
         self._pulse = Pulse(layout.heartbeat)
         self._assignment: Assignment | None = None
         self._round = 0

@@ -46,8 +46,8 @@ def test_each_kind_gets_the_variables_of_the_contract():
         "TEST_DATASET_URL": "/d",
         "ORIGINAL_DATASET_URL": "/o",
     }
-    cold = inference_variables(model="/m", hard_example_mining=MINING)
-    assert set(cold) == {"MODEL_URL", "HEM_NAME", "HEM_PARAMETERS"}
+    cold = inference_variables(model="/m", hard_example_mining=MINING, heartbeat="/h")
+    assert set(cold) == {"MODEL_URL", "HEM_NAME", "HEM_PARAMETERS", "SEDNA_TINYMS_HEARTBEAT"}
     assert json.loads(cold["HEM_PARAMETERS"]) == [
         {"key": "threshold_img", "value": "0.9"},
         {"key": "threshold_box", "value": "0.9"},
@@ -55,6 +55,7 @@ def test_each_kind_gets_the_variables_of_the_contract():
     hot = inference_variables(
         model="/m",
         hard_example_mining=MINING,
+        heartbeat="/h",
         hot_update_config="/c/model_config.json",
         poll_period_seconds=5,
     )
@@ -66,7 +67,8 @@ def test_each_kind_gets_the_variables_of_the_contract():
 
 
 def test_a_filter_without_parameters_gets_null_as_from_globalmanager():
-    variables = inference_variables(model="/m", hard_example_mining=HardExampleMining("Random"))
+    random = HardExampleMining("Random")
+    variables = inference_variables(model="/m", hard_example_mining=random, heartbeat="/h")
     assert (variables["HEM_NAME"], variables["HEM_PARAMETERS"]) == ("Random", "null")
 
 
