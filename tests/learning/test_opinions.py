@@ -1,10 +1,10 @@
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
 from sedna_tinyms.learning.strategies import Lesson
-from sedna_tinyms.learning.strategies.latent import Latent
+from sedna_tinyms.learning.strategies.latent import MOST_STEPS, Latent, within_steps
 from sedna_tinyms.learning.strategies.lwf import LwF
 
 
@@ -29,3 +29,20 @@ def test_the_fewer_are_remembered_the_more_the_previous_network_counts(remembere
 
 def test_without_memory_the_previous_network_counts_as_much_as_the_label():
     np.testing.assert_array_equal(LwF().opinions(lesson(0, 0)), np.ones(100, np.float32))
+
+
+@pytest.mark.parametrize("more", [0, 1, 5000])
+def test_no_more_is_looked_at_than_the_steps_take(more):
+    most = MOST_STEPS * 2
+    whole = lesson(most + more, 2 * (most + more), new=3)
+    numbers = np.arange(len(whole.items))
+    whole = replace(
+        whole, items=numbers[:, None], labels=numbers, domains=list(numbers), batch_size=2, seed=0
+    )
+    taken = within_steps(whole)
+    assert len(taken.items) == most + 3
+    assert len(set(taken.labels.tolist())) == most + 3
+    np.testing.assert_array_equal(taken.items[:, 0], taken.labels)
+    np.testing.assert_array_equal(taken.domains, taken.labels)
+    np.testing.assert_array_equal(taken.labels[-3:], numbers[-3:])
+    assert taken.thinness == pytest.approx(whole.thinness, abs=0.01) == 0.5
