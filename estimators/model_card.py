@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.errors import ForeignModelError, ModelFileError
 from sedna_tinyms.pictures import IMAGENET_MEAN, IMAGENET_STD
 
@@ -146,7 +147,7 @@ class ModelCard:
             return None
         try:
             found: dict[str, Any] = {
-                name: json.loads(metadata[name])
+                name: parse_json(metadata[name])
                 for name in ("architecture", "format_version", *cls.__dataclass_fields__)
             }
             architecture, version = found.pop("architecture"), found.pop("format_version")
@@ -158,7 +159,7 @@ class ModelCard:
                 tuple(float(value) for value in found["mean"]),
                 tuple(float(value) for value in found["std"]),
             )
-        except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        except (KeyError, ValueError, TypeError, OverflowError) as error:
             raise ModelFileError(
                 f"the model file {url} describes itself in a way that cannot be read: {error!r}"
             ) from error

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.errors import ForeignModelError, ModelFileError, did_you_mean
 
 __all__ = ["ARCHITECTURES", "ModelDescription"]
@@ -81,8 +82,8 @@ class ModelDescription:
         if "architecture" not in metadata:
             return cls()
         try:
-            said = {name: json.loads(metadata[name]) for name in OWN_WORDS if name in metadata}
-        except (ValueError, RecursionError) as error:
+            said = {name: parse_json(metadata[name]) for name in OWN_WORDS if name in metadata}
+        except ValueError as error:
             raise ModelFileError(
                 f"{source} describes itself in a way that cannot be read: {error}"
             ) from error
@@ -92,13 +93,13 @@ class ModelDescription:
     def from_json(cls, text: bytes, source: str) -> ModelDescription:
         """Read ``model.json``; errors as `from_metadata`."""
         try:
-            said = json.loads(text)
+            said = parse_json(text)
             if not isinstance(said, dict):
                 raise ValueError("it is no object")
             version = said.pop("format_version", None)
             if version != FORMAT_VERSION:
                 raise ValueError(f"its format_version is {version!r:.40}, not {FORMAT_VERSION}")
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise ModelFileError(f"{source} cannot be read: {error}") from error
         return cls._checked(said, source)
 

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.errors import StorageError
 
 __all__ = [
@@ -108,8 +109,8 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         If it is missing, unreadable, or no JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        return parse_json(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise StorageError(f"cannot read {path}: {error}") from error
 
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.errors import ModelFileError, Problems
 
 __all__ = ["MANIFEST", "SIGNATURE", "FileEntry", "Manifest", "OpenDirectory"]
@@ -61,7 +62,7 @@ class Manifest:
             If it is none.
         """
         try:
-            said = json.loads(text)
+            said = parse_json(text)
             if not isinstance(said, dict) or set(said) != {"format_version", "files"}:
                 raise ValueError("it is not an object with format_version and files")
             if said["format_version"] != FORMAT_VERSION:
@@ -72,7 +73,7 @@ class Manifest:
             names = [entry.path for entry in files]
             if len(set(names)) != len(names):
                 raise ValueError("a file is named twice")
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise ModelFileError(f"the manifest {source} is refused: {error}") from error
         return cls(files)
 

@@ -14,7 +14,6 @@ stays under a hidden name, and the next publisher removes it.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from typing import Any
 
 from sedna_tinyms.artifact.description import ModelDescription
 from sedna_tinyms.artifact.files import flush, write_json
+from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.artifact.lock import exclusively
 from sedna_tinyms.artifact.manifest import MANIFEST, SHA256, OpenDirectory
 from sedna_tinyms.artifact.version import ModelVersion, open_version, write_version
@@ -156,7 +156,7 @@ class ModelStore:
         """
         path = self.directory / "deployed.json"
         try:
-            said = json.loads(path.read_bytes())
+            said = parse_json(path.read_bytes())
             before, reason = tuple(said.get("before", ())), str(said.get("reason", ""))
             pointer = Deployed(said["version"], said["sha256"], before, reason)
             numbers = (pointer.version, *pointer.before)
@@ -164,14 +164,7 @@ class ModelStore:
                 raise ValueError(f"it says {said!r:.80}")
         except FileNotFoundError:
             return None
-        except (
-            OSError,
-            ValueError,
-            LookupError,
-            TypeError,
-            AttributeError,
-            RecursionError,
-        ) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise ModelFileError(
                 f"the pointer {path} is damaged ({error}): deploy a version again to replace it"
             ) from error
@@ -327,8 +320,8 @@ class ModelStore:
 
     def _read(self, name: str) -> dict[str, Any]:
         try:
-            said = json.loads((self.directory / name).read_bytes())
-        except (OSError, ValueError, RecursionError):
+            said = parse_json((self.directory / name).read_bytes())
+        except (OSError, ValueError):
             return {}
         return said if isinstance(said, dict) else {}
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sedna_tinyms.artifact.files import write_json
+from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.errors import StorageError
 
 __all__ = ["Choice", "cache_directory", "recall", "remember"]
@@ -63,19 +64,11 @@ def recall(question: Mapping[str, Any]) -> dict[str, float]:
     """
     path = _path(question)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
         measured = {str(name): float(took) for name, took in found["milliseconds"].items()}
     except FileNotFoundError:
         return {}
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-    ) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         logger.warning("%s cannot be used (%r); the engines are measured again", path, error)
         return {}
     usable = all(math.isfinite(took) and took > 0 for took in measured.values())

@@ -6,10 +6,10 @@ crash, hang, or take too much memory: the worker in service notices nothing.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.jobs.layout import JobLayout
 from sedna_tinyms.jobs.manifest.spec import Job
 from sedna_tinyms.jobs.paths import HostPaths
@@ -71,9 +71,9 @@ def _arguments(job: Job, paths: HostPaths, samples: Path, model: Path, said: Pat
 
 def _read(said: Path) -> dict[str, Any] | None:
     try:
-        canary = json.loads(said.read_text(encoding="utf-8"))
+        canary = parse_json(said.read_text(encoding="utf-8"))
         return canary if canary["outcome"] in OUTCOMES and canary["reason"] else None
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+    except (OSError, ValueError, LookupError, TypeError):
         return None
 
 

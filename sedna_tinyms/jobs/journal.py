@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from sedna_tinyms.artifact.files import flush
+from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.errors import StorageError
 
 __all__ = ["Entry", "Journal", "now"]
@@ -131,7 +132,7 @@ class Journal:
         for number, line in enumerate(lines, start=1):
             try:
                 entries.append(self._check(number, line))
-            except (ValueError, LookupError, TypeError, RecursionError) as error:
+            except (ValueError, LookupError, TypeError) as error:
                 raise StorageError(
                     f"{self.path}:{number}: the journal is damaged here ({error}): restore the "
                     "file, cut it off before this line to go on from there, or move the output "
@@ -141,7 +142,7 @@ class Journal:
         return entries
 
     def _check(self, number: int, line: bytes) -> Entry:
-        found = json.loads(line)
+        found = parse_json(line)
         if found["entry"] != number:
             raise ValueError(f"it is entry {found['entry']}")
         entry = Entry(found["kind"], found["data"])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.errors import UsageError
 from sedna_tinyms.jobs.records import RoundRecord
 
@@ -103,8 +103,8 @@ def _standing(output: Path, document: dict[str, Any]) -> JobStanding:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        value = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
 

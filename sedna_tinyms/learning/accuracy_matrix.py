@@ -17,7 +17,6 @@ Formulas are from
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,6 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sedna_tinyms.artifact.files import write_json
+from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.errors import ConfigurationError, ModelFileError
 
 __all__ = ["AccuracyMatrix", "Spread", "mean_and_spread", "over_seeds"]
@@ -223,10 +223,10 @@ class AccuracyMatrix:
             If the file is missing, or no accuracy matrix.
         """
         try:
-            read = json.loads(Path(path).read_text(encoding="utf-8"))
+            read = parse_json(Path(path).read_text(encoding="utf-8"))
             rows = [_floats(row) for row in read["accuracy"]]
             return cls(read["domains"], rows, read["learned"], _floats(read["baseline"]))
-        except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:
             raise ModelFileError(f"the accuracy matrix {path} cannot be read: {error}") from error
 
     def __str__(self) -> str:

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sedna_tinyms.artifact.files import copy_file, write_text
+from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.errors import ConfigurationError, StorageError
 
 __all__ = ["HardExampleStore", "Kept"]
@@ -70,21 +71,14 @@ class _Note:
         """Read a note; one that cannot be understood says nothing."""
         try:
             text = path.read_text(encoding="ascii")
-            known = json.loads(text)
+            known = parse_json(text)
             packed = known["direction"]
             direction = None
             if packed is not None:
                 content = base64.b64decode(packed, validate=True)
                 direction = np.frombuffer(content, "<f2").astype(np.float32)
             return cls(float(known["value"]), direction, len(text))
-        except (
-            OSError,
-            ValueError,
-            LookupError,
-            TypeError,
-            OverflowError,
-            RecursionError,
-        ) as error:
+        except (OSError, ValueError, LookupError, TypeError, OverflowError) as error:
             logger.warning("the note %s cannot be read (%s): it says nothing", path, error)
             return cls(0.0, None, path.stat().st_size if path.exists() else 0)
 

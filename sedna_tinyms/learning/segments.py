@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from sedna_tinyms.artifact.files import write_file
+from sedna_tinyms.artifact.json_text import parse_json
 
 __all__ = [
     "DIGEST_BYTES",
@@ -179,10 +180,10 @@ def _header(space: str, count: int, dtype: np.dtype[Any], shape: Sequence[int]) 
 
 def _parsed(header: bytes, space: str) -> tuple[int, np.dtype[Any], tuple[int, ...]]:
     try:
-        described = json.loads(header)
+        described = parse_json(header)
         found, count = described["space"], described["rows"]
         dtype, shape = np.dtype(described["dtype"]), tuple(described["shape"])
-    except (ValueError, TypeError, KeyError, SyntaxError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, SyntaxError) as error:
         raise BrokenSegmentError(f"its header cannot be read: {error!r}") from error
     if found != space:
         raise BrokenSegmentError(f"its rows are of the space {found!r}")

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import unquote
 
+from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.errors import EndpointError
 from sedna_tinyms.outcomes import unpack_outcomes
 
@@ -194,8 +195,8 @@ def _worker_of(path: str) -> str:
 def parse_report(worker: str, body: bytes) -> Report:
     """Read the body that was posted to `worker`'s path, or say what is wrong with it."""
     try:
-        message = json.loads(body, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
+        message = parse_json(body, allow_nan=False)
+    except ValueError as error:
         raise _RefusedError(f"the body is not JSON: {error}") from None
     if not isinstance(message, dict):
         raise _RefusedError(f"the body is a JSON {type(message).__name__}, not an object")
@@ -220,7 +221,3 @@ def parse_report(worker: str, body: bytes) -> Report:
 def _unpacked(entry: dict[str, Any]) -> dict[str, Any]:
     metrics = entry.get("metrics")
     return entry | {"metrics": unpack_outcomes(metrics)} if isinstance(metrics, dict) else entry
-
-
-def _no_number(constant: str) -> None:
-    raise ValueError(f"{constant} is no number of JSON")

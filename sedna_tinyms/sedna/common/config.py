@@ -6,7 +6,6 @@ before it builds the job.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, ClassVar
 
 import yaml
 
+from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.errors import ConfigurationError, did_you_mean
 from sedna_tinyms.sedna.common.log import LOGGER
 
@@ -148,8 +148,8 @@ def _key_values(variable: str) -> dict[str, Any]:
     """Parse a JSON list of ``{"key": ..., "value": ...}``, Sedna's form of parameters."""
     text = os.environ.get(variable) or "null"
     try:
-        return {entry["key"]: entry.get("value", "") for entry in json.loads(text) or ()}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {entry["key"]: entry.get("value", "") for entry in parse_json(text) or ()}
+    except (ValueError, TypeError, KeyError, AttributeError):
         LOGGER.warning(
             '%s is %r, which is not a JSON list of {"key": ..., "value": ...}; it is ignored',
             variable,
@@ -164,7 +164,7 @@ def _read_mapping(source: str) -> Mapping[str, Any]:
         if suffix in (".json", ".yaml", ".yml"):
             values = yaml.safe_load(Path(source).read_text(encoding="utf-8"))
         else:
-            values = json.loads(source)
+            values = parse_json(source)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigurationError(
             f"cannot read settings from {source!r}: {error}; "

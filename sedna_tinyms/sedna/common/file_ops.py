@@ -8,7 +8,6 @@ after its copy stands. Nothing is unpickled, because a pickle from elsewhere run
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sedna_tinyms.artifact.files import copy_file, write_file, write_json
+from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.artifact.remote import file_system, is_remote
 from sedna_tinyms.artifact.unpack import unpack_tar
 from sedna_tinyms.errors import ConfigurationError, DownloadError, StorageError
@@ -204,8 +204,8 @@ class FileOps:
     def load(cls, src: PathLike) -> Any:
         """Read what `dump` wrote; anything else, a pickle above all, is refused."""
         try:
-            return json.loads(read_bytes(src))
-        except (ValueError, RecursionError) as error:
+            return parse_json(read_bytes(src))
+        except ValueError as error:
             raise ConfigurationError(
                 f"{os.fspath(src)} is not JSON ({error}); pickled and joblib files are not read, "
                 "because they can run any code: store plain data, or NumPy's .npz"

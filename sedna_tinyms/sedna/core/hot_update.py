@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import tempfile
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.errors import ConfigurationError, ModelFileError, StorageError
 from sedna_tinyms.sedna.common.config import Context
 from sedna_tinyms.sedna.common.constant import K8sResourceKindStatus
@@ -121,11 +121,11 @@ class ModelLoadingThread(threading.Thread):
 
     def _read_config(self) -> _Deployed | None:
         try:
-            entry = json.loads(read_bytes(self.config_path))["model_config"]
+            entry = parse_json(read_bytes(self.config_path))["model_config"]
             return _Deployed(str(entry["model_path"]), str(entry["model_update_time"]))
         except StorageError as error:
             LOGGER.debug("hot update: nothing deployed yet: %s", error)
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             LOGGER.warning("hot update: %s cannot be used: %r", self.config_path, error)
         return None
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
 import numpy as np
 
+from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.errors import DatasetError
 from sedna_tinyms.sedna.datasources.base import BaseDataSource, as_objects, read_texts
 
@@ -35,10 +35,8 @@ class JSONDataParse(BaseDataSource):
         boxes: list[Any] = []
         for name, text in read_texts(files):
             try:
-                self._read(json.loads(text), names, boxes)
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
-                raise DatasetError(f"{name} is no COCO annotation file: {error!r}") from error
-            except (OverflowError, RecursionError) as error:  # a number or a nesting beyond Python
+                self._read(parse_json(text), names, boxes)
+            except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
                 raise DatasetError(f"{name} is no COCO annotation file: {error!r}") from error
         self.x = np.array(names)
         self.y = None if self.is_test_data else as_objects(boxes)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.errors import ConfigurationError, did_you_mean
 from sedna_tinyms.tinyms.serving.architectures import ARCHITECTURES, TRANSFORMS
 
@@ -84,10 +84,10 @@ def read_catalogue(directory: Path) -> dict[str, Entry]:
             content = stream.read(SIZE_LIMIT + 1)
         if len(content) > SIZE_LIMIT:
             raise ConfigurationError(f"{path} has more than {SIZE_LIMIT} bytes")
-        listed = json.loads(content)
+        listed = parse_json(content)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ConfigurationError(f"{path} is not JSON: {error}") from error
     if not isinstance(listed, list):
         raise ConfigurationError(f"{path} holds a JSON {type(listed).__name__}, not an array")

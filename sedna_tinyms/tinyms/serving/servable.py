@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.errors import ConfigurationError, did_you_mean
 from sedna_tinyms.tinyms.serving.architectures import ARCHITECTURES, Blueprint, dataset_transform
 from sedna_tinyms.tinyms.serving.catalogue import Entry
@@ -161,8 +162,8 @@ def _card(metadata: Mapping[str, str]) -> dict[str, Any]:
     for name in ("class_names", "width", "input_size", "pad_mode", "mean", "std"):
         if name in metadata:
             try:
-                card[name] = json.loads(metadata[name])
-            except (ValueError, RecursionError) as error:
+                card[name] = parse_json(metadata[name])
+            except ValueError as error:
                 raise ConfigurationError(f"the checkpoint's {name} is not JSON") from error
     return card
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.tinyms.serving.refusal import Refusal
 
-__all__ = ["MOST_ROWS", "check_shape", "finite", "parse_json", "parse_numbers"]
+__all__ = ["MOST_ROWS", "check_shape", "finite", "parse_numbers", "parse_or_refuse"]
 
 MOST_ROWS = 64
 """Inputs in one request."""
 
 
-def parse_json(content: bytes | str, what: str = "the body") -> Any:
+def parse_or_refuse(content: bytes | str, what: str = "the body") -> Any:
     """Parse JSON; NaN and infinity, which it has no words for, are refused.
 
     Raises
@@ -25,8 +25,8 @@ def parse_json(content: bytes | str, what: str = "the body") -> Any:
         400 if it is not JSON.
     """
     try:
-        return json.loads(content, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
+        return parse_json(content, allow_nan=False)
+    except ValueError as error:
         raise Refusal(400, f"{what} is not JSON: {error}") from None
 
 
@@ -102,7 +102,3 @@ def finite(array: NDArray[np.float32], what: str) -> NDArray[np.float32]:
     if not np.isfinite(array).all():
         raise Refusal(400, f"{what} holds NaN, or numbers beyond the range of float32")
     return array
-
-
-def _no_number(constant: str) -> None:
-    raise ValueError(f"{constant} is no number of JSON")

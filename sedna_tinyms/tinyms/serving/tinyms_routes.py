@@ -14,7 +14,7 @@ from sedna_tinyms.tinyms.serving.predicting import Predictor
 from sedna_tinyms.tinyms.serving.refusal import Refusal
 from sedna_tinyms.tinyms.serving.runner import Result
 from sedna_tinyms.tinyms.serving.servable import Servable
-from sedna_tinyms.tinyms.serving.tensors import check_shape, parse_json, parse_numbers
+from sedna_tinyms.tinyms.serving.tensors import check_shape, parse_numbers, parse_or_refuse
 
 __all__ = ["tinyms_routes"]
 
@@ -60,7 +60,7 @@ def tinyms_routes(predictor: Predictor, pixel_limit: int) -> Blueprint:
 
 
 def _object(content: bytes) -> dict[str, Any]:
-    body = parse_json(content)
+    body = parse_or_refuse(content)
     if not isinstance(body, dict):
         raise Refusal(400, f"the body is a JSON {type(body).__name__}, not an object")
     return body
@@ -79,7 +79,7 @@ def _predict_instance(predictor: Predictor, name: object, body: dict[str, Any]) 
     def inputs_for(servable: Servable) -> NDArray[np.float32]:
         servable.check_strategy(_strategy(body))
         shape = check_shape(instance.get("shape"), servable.input_shape)
-        numbers = parse_json(data, "data") if isinstance(data, str) else data
+        numbers = parse_or_refuse(data, "data") if isinstance(data, str) else data
         return parse_numbers(numbers, shape)[None]
 
     result = predictor.predict(name, inputs_for)

@@ -22,8 +22,8 @@ from sedna_tinyms.tinyms.serving.servable import Servable
 from sedna_tinyms.tinyms.serving.tensors import (
     check_shape,
     finite,
-    parse_json,
     parse_numbers,
+    parse_or_refuse,
 )
 
 __all__ = ["v2_routes"]
@@ -110,7 +110,7 @@ def _split(content: bytes) -> tuple[dict[str, Any], bytes]:
     is_number = length.isascii() and length.isdecimal() and len(length) <= LONGEST_NUMBER
     if not is_number or int(length) > len(content):
         raise Refusal(400, f"{JSON_LENGTH} is {length!r:.40}; the body has {len(content)} bytes")
-    asked = parse_json(content[: int(length)])
+    asked = parse_or_refuse(content[: int(length)])
     if not isinstance(asked, dict):
         raise Refusal(400, f"the body is a JSON {type(asked).__name__}, not an object")
     if not isinstance(asked.get("id", ""), str):

@@ -1,0 +1,26 @@
+import math
+
+import pytest
+
+from sedna_tinyms.artifact.json_text import parse_json
+
+
+@pytest.mark.parametrize("content", ['{"a": [1, null]}', b'{"a": [1, null]}'])
+def test_json_is_read(content):
+    assert parse_json(content) == {"a": [1, None]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", b"\xff\xff", "[" * 100_000 + "]" * 100_000, '{"a":' * 100_000, "1" * 5000],
+    ids=["nothing", "half", "no text", "nested arrays", "nested objects", "a long number"],
+)
+def test_whatever_is_wrong_is_one_error(content):
+    with pytest.raises(ValueError, match="."):
+        parse_json(content)
+
+
+def test_nan_is_taken_or_refused():
+    assert math.isnan(parse_json("NaN"))
+    with pytest.raises(ValueError, match="-Infinity is no number of JSON"):
+        parse_json("[-Infinity]", allow_nan=False)
