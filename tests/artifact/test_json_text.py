@@ -11,12 +11,18 @@ def test_json_is_read(content):
 
 
 @pytest.mark.parametrize(
-    "content",
-    ["", "{", b"\xff\xff", "[" * 100_000 + "]" * 100_000, '{"a":' * 100_000, "1" * 5000],
-    ids=["nothing", "half", "no text", "nested arrays", "nested objects", "a long number"],
+    ("content", "what"),
+    [
+        pytest.param("", "Expecting value", id="nothing"),
+        pytest.param("{", "Expecting property name", id="half"),
+        pytest.param(b"\xff\xff", "codec can't decode", id="no text"),
+        pytest.param("[" * 100_000 + "]" * 100_000, "nested too deeply", id="nested arrays"),
+        pytest.param('{"a":' * 100_000, "nested too deeply", id="nested objects"),
+        pytest.param("1" * 5000, "Exceeds the limit", id="a long number"),
+    ],
 )
-def test_whatever_is_wrong_is_one_error(content):
-    with pytest.raises(ValueError, match="."):
+def test_whatever_is_wrong_is_one_error(content, what):
+    with pytest.raises(ValueError, match=what):
         parse_json(content)
 
 
