@@ -10,15 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mindspore import nn
-from numpy.typing import NDArray
 
-from estimators.answers import Answers, can_export, compared_in, mark_of, write_onnx
+from estimators.answers import Answers, mark_of
 from estimators.classroom import Classroom
 from estimators.model_card import ModelCard
+from estimators.onnx_export import OnnxExport, can_export
 from estimators.prediction import Prediction, version_of
-from estimators.quantized import Quantizer, TypicalPictures, typical_pictures
+from estimators.quantized import TypicalPictures, typical_pictures
 from estimators.samples import Samples, as_pictures, read_samples
 from estimators.settings import Settings
 from sedna_tinyms.artifact.files import write_file
@@ -141,10 +140,8 @@ class MobileNetV2Estimator(ABC):
         self.card: ModelCard | None = None
         self._classroom = Classroom(self.settings)
         self._answers: Answers | None = None
-        self._quantizer = Quantizer() if self.settings.quantize else None
+        self._export = OnnxExport(self.settings.quantize)
         self._loaded: tuple[str, str] | None = None
-        self._compared: str | None = None
-        self._seen: NDArray[np.uint8] | None = None
         prefer_graph_mode()
 
     @property
@@ -205,17 +202,18 @@ class MobileNetV2Estimator(ABC):
         samples = read_samples(train_data, known, grow=self.settings.class_names is None)
         if self.network is None:
             self._begin(samples.class_names)
-        self._seen = load_pixels(samples.pictures[:COMPARED_PICTURES], self._card.input_size)
+        size = self._card.input_size
+        self._export.compare_on(load_pixels(samples.pictures[:COMPARED_PICTURES], size))
         items = self._classroom.look_at(samples.pictures, self._network, self._card)
         self._grow(samples.class_names)
         looked = time.perf_counter()
-        typical = self._typical_pictures(samples) if self._quantizer is not None else None
+        typical = self._typical_pictures(samples) if self._export.quantizes else None
         metrics = self._classroom.teach(
             self._network, self._card, items, samples.labels, domain, self._fit
         )
         taught = time.perf_counter()
-        if self._quantizer is not None and typical is not None:
-            metrics |= self._quantizer.after_training(self._network, self._card, typical)
+        if typical is not None:
+            metrics |= self._export.quantize(self._network, self._card, typical)
         metrics |= {
             "seconds_forward": [looked - start],
             "seconds_training": [taught - looked],
@@ -291,13 +289,12 @@ class MobileNetV2Estimator(ABC):
             self._begin(self.settings.class_names)
         network, card = self._network, self._card
         path = Path(model_path)
+        exports = can_export() if self.settings.export_onnx is None else self.settings.export_onnx
+        onnx = self._export.content(network, card) if exports else None
         self._classroom.save(path)
-        if can_export() if self.settings.export_onnx is None else self.settings.export_onnx:
-            onnx_path = path.with_suffix(".onnx")
-            self._compared = write_onnx(network, card, onnx_path, self._seen, self._compared)
-            if self._quantizer is not None:
-                with write_file(onnx_path) as temporary:
-                    temporary.write_bytes(self._quantizer.file_of(network, card).content)
+        if onnx is not None:
+            with write_file(path.with_suffix(".onnx")) as temporary:
+                temporary.write_bytes(onnx)
         save_weights(network, path, card.metadata())
 
     def load(self, model_url: str | os.PathLike[str]) -> None:
@@ -338,7 +335,7 @@ class MobileNetV2Estimator(ABC):
         if "class_names" in weights.metadata:
             self.load(path)
             self._classroom.recall()
-            self._compared = compared_in(path.with_suffix(".onnx"))
+            self._export.go_on_from(path.with_suffix(".onnx"))
             return
         names = self.settings.class_names or (self.card.class_names if self.card else None)
         if names is None:
@@ -375,7 +372,7 @@ class MobileNetV2Estimator(ABC):
 
     def _use(self, network: MobileNetV2, card: ModelCard) -> None:
         self.network, self.card = network, card
-        self._answers, self._compared = None, None
+        self._answers = None
 
     def _begin(self, class_names: Sequence[str] | None) -> None:
         """Start from the initial weights, or from random ones."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,13 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from estimators.answers import as_onnx, mark_of
-from estimators.model_card import ModelCard
 from sedna_tinyms.engine.quantization import QuantizationReport, quantize, require_quantizer
 from sedna_tinyms.errors import ConfigurationError
-from sedna_tinyms.learning.layers import weights_digest
 from sedna_tinyms.pictures import Picture, load_pixels
-from sedna_tinyms.tinyms.model import MobileNetV2
 
 __all__ = ["Quantized", "Quantizer", "TypicalPictures", "typical_pictures"]
 
@@ -82,7 +78,7 @@ class Quantized(NamedTuple):
 
 
 class Quantizer:
-    """Makes a network's int8 file with the pictures of the round that it was trained in.
+    """Makes the int8 form of ONNX files with the pictures of the round that they are from.
 
     Raises
     ------
@@ -95,17 +91,13 @@ class Quantizer:
         self._pictures: TypicalPictures | None = None
         self._made: tuple[str, Quantized] | None = None
 
-    def after_training(
-        self, network: MobileNetV2, card: ModelCard, pictures: TypicalPictures
-    ) -> dict[str, list[float]]:
-        """Make the int8 file of a trained network, and return what it costs as metrics."""
-        start = time.perf_counter()
+    def after_training(self, content: bytes, pictures: TypicalPictures) -> dict[str, list[float]]:
+        """Make the int8 form of a trained network's file; return what it costs as metrics."""
         self._pictures, self._made = pictures, None
-        metrics = self.file_of(network, card).metrics()
-        return metrics | {"seconds_quantizing": [time.perf_counter() - start]}
+        return self.file_of(content).metrics()
 
-    def file_of(self, network: MobileNetV2, card: ModelCard) -> Quantized:
-        """Return the int8 file of a network; it is made once.
+    def file_of(self, content: bytes) -> Quantized:
+        """Return the int8 form of a file's content; it is made once.
 
         Raises
         ------
@@ -117,11 +109,9 @@ class Quantizer:
                 "quantize is 'int8', which needs pictures to find its ranges, and nothing was "
                 "trained with this estimator: train it, or set no quantize to save what was loaded"
             )
-        mark = mark_of(network, card)
-        if self._made is None or self._made[0] != mark:
-            # The digest claims a comparison with MindSpore, which `write_onnx` makes before a save.
-            content = as_onnx(network, card, weights_digest(network))
-            self._made = mark, Quantized.of(content, self._pictures)
+        digest = hashlib.sha256(content).hexdigest()
+        if self._made is None or self._made[0] != digest:
+            self._made = digest, Quantized.of(content, self._pictures)
         return self._made[1]
 
 
