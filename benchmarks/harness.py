@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from machine import machine
+from table import print_table
 
 from sedna_tinyms.artifact.files import write_json
 from sedna_tinyms.errors import SednaTinyMSError, UsageError, WorkerError, did_you_mean
@@ -56,7 +57,6 @@ PR_SET_PDEATHSIG = 1
 """Linux's word for: send me this signal when my parent ends."""
 
 PREPARATION = -1
-WIDTH_OF_A_FILE = 160
 
 
 @dataclass(frozen=True)
@@ -271,7 +271,7 @@ class _Session:
                     if place not in self.failed and not (row.once and number):
                         self._measure(place, row, number)
                     self._write()  # an interrupted benchmark leaves what it has
-        _print_table(self.benchmark, self._rows()[0])
+        print_table(self.benchmark.columns, self._rows()[0])
         return WorkerError.exit_code if self.failed else 0
 
     def _chosen(self) -> list[tuple[int, Row]]:
@@ -382,27 +382,3 @@ def fastest(runs: Sequence[Numbers]) -> Numbers:
     """Take the run with the fewest seconds; tell the median of the seconds beside it."""
     best = min(runs, key=lambda run: float(run["seconds"]))
     return dict(best) | {"seconds_median": statistics.median(run["seconds"] for run in runs)}
-
-
-def _print_table(benchmark: Benchmark, rows: Sequence[Numbers]) -> None:
-    from rich.box import HEAVY_HEAD, MARKDOWN
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-    box = HEAVY_HEAD
-    if not console.is_terminal:  # a file is as wide as it need be, and a page may take it over
-        console, box = Console(width=WIDTH_OF_A_FILE), MARKDOWN
-    table = Table("row", box=box)
-    for column in benchmark.columns:
-        table.add_column(column, justify="right")
-    for row in rows:
-        cells = (_shown(row.get(name), spec) for name, spec in benchmark.columns.items())
-        table.add_row(row["name"], *cells)
-    console.print(table)
-
-
-def _shown(value: Any, spec: str | Callable[[Any], str]) -> str:
-    if value is None:
-        return "-"
-    return format(value, spec) if isinstance(spec, str) else spec(value)
