@@ -15,7 +15,6 @@ is the runner's memory, ``warm`` after a tenth of the rounds.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import re
@@ -35,6 +34,7 @@ import numpy as np
 from harness import Benchmark, Numbers, Row, Run, at_least_one, main
 from machine import resident_mb
 
+from estimators.prediction import version_of
 from sedna_tinyms.errors import WorkerError
 
 YAML = Path(__file__).with_name("soak.yaml")
@@ -238,7 +238,7 @@ def soak(options: argparse.Namespace, run: Run) -> Numbers:
     shutil.copytree(run.shared / "models", root / "models")
     workshop = Workshop(root, options.mistake_every)
     served = root / "models/deploy/deploy.onnx"
-    versions, held = {_version(served)}, []
+    versions, held = {version_of(served.read_bytes())}, []
     begin, number = time.monotonic(), 0
     warm = max(1, int(options.rounds * WARM_UP))
     with Runner(root) as runner:
@@ -248,7 +248,7 @@ def soak(options: argparse.Namespace, run: Run) -> Numbers:
                 number += 1
                 workshop.deliver(number)
                 runner.wait_for_round(number)
-                versions.add(_version(served))
+                versions.add(version_of(served.read_bytes()))
                 held.append(runner.holdings(root))
                 if number == max(1, warm // 2):
                     runner.kill_inference()
@@ -293,10 +293,6 @@ def _faults(answers: list[dict[str, Any]], dropped: int, versions: set[str]) -> 
     ]
     found = {answer["version"] for answer in answers if "version" in answer}
     return faults + [f"the version {name} was never deployed" for name in found - versions]
-
-
-def _version(model: Path) -> str:
-    return hashlib.sha256(model.read_bytes()).hexdigest()[:12]
 
 
 def _slope(values: list[float]) -> float:

@@ -181,7 +181,7 @@ DIFFERENCES: dict[str, Difference] = {
         "replaced in one rename, on the host; a hot update has a file of its own for each version",
     ),
     "dying worker": Difference(
-        "The inference worker dies again and again of a model that was just deployed",
+        "The inference worker dies or hangs again and again with a model that was just deployed",
         "started again with it, for ever",
         "after the third time the version with which it was well is put back, and the other's "
         "weights are not deployed again",

@@ -38,8 +38,11 @@ FIGURES = {
     "fwt": "forward transfer",
 }
 ROUNDS_SHOWN = 15
-STYLES = {"deployed": "green", "refused": "yellow", "failed": "red"} | {
-    "deployed, rolled back": "red"
+STYLES = {
+    "deployed": "green",
+    "deployed, rolled back": "red",
+    "refused": "yellow",
+    "failed": "red",
 }
 
 

@@ -234,7 +234,7 @@ class JobState:
         self.rejected.pop(allowed, None)
         if rejected:
             self.rejected[rejected] = (
-                f"version {change['replaced']} was gone back from: " + (change["reason"])
+                f"version {change['replaced']} was gone back from: {change['reason']}"
             )
         for record in self.records:
             if record.version == change["replaced"] and rejected:

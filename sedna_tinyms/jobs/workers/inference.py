@@ -34,7 +34,7 @@ class _Trial:
 
     Attributes
     ----------
-    trusted : int or None
+    trusted : int
         The version with which it was well before.
     since : float
         When it got the model, or ended last.
@@ -42,7 +42,7 @@ class _Trial:
         How often it has ended since it got the model.
     """
 
-    trusted: int | None
+    trusted: int
     since: float
     ends: int = 0
 
@@ -141,9 +141,11 @@ class InferenceService:
     def has_passed(self) -> bool:
         """Tell whether the worker has run long enough with the model on trial."""
         trial = self._trial
-        if trial is None or not self.is_running or self._pulse.silence() > STEADY_SECONDS / 2:
+        if trial is None or not self.is_running:
             return False
-        return time.monotonic() - trial.since >= STEADY_SECONDS
+        # One that fell silent in this time's second half may be hanging since.
+        went_on = self._pulse.silence() <= STEADY_SECONDS / 2
+        return went_on and time.monotonic() - trial.since >= STEADY_SECONDS
 
     def failing(self) -> str | None:
         """Say why the model on trial will not do; None while it may."""

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from sedna_tinyms.learning.descent import CrossEntropy, descend
 from sedna_tinyms.learning.layers import TrainedPart, frozen_statistics
+from sedna_tinyms.learning.strategies.latent import CUT
 from sedna_tinyms.learning.strategies.strategy import Lesson, Strategy
 
 __all__ = ["EWC"]
 
-CUT = 15
 STRENGTH = 1e4
 """How stiff the springs are.
 
