@@ -41,6 +41,8 @@ def make_keys(private: Path, public: Path) -> None:
 
     Raises
     ------
+    ConfigurationError
+        If both paths lead to one file.
     StorageError
         If one of the files exists, or cannot be written.
     MissingExtraError
@@ -53,6 +55,10 @@ def make_keys(private: Path, public: Path) -> None:
             NoEncryption,
             PrivateFormat,
             PublicFormat,
+        )
+    if os.path.realpath(private) == os.path.realpath(public):  # even of links that lead nowhere
+        raise ConfigurationError(
+            f"{private} and {public} are one file; give the public key a file of its own"
         )
     for path in (private, public):
         if path.exists():

@@ -103,3 +103,14 @@ def test_without_cryptography_the_extra_is_named(tmp_path, monkeypatch):
     (version.directory / "manifest.sig").write_bytes(b"x" * 64)
     with pytest.raises(MissingExtraError, match="checking the signatures of models"):
         open_version(version.directory, public_key=tmp_path / "b")
+
+
+@pytest.mark.parametrize("public", ["keys.pem", "../here/keys.pem", "link.pem"])
+def test_the_public_key_never_takes_the_place_of_the_private_one(tmp_path, public):
+    pytest.importorskip("cryptography")
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "link.pem").symlink_to("keys.pem")
+    with pytest.raises(ConfigurationError, match=r"keys\.pem and .*\.pem are one file"):
+        make_keys(here / "keys.pem", here / public)
+    assert not (here / "keys.pem").exists()
