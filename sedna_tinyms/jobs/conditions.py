@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from sedna_tinyms.artifact.files import write_json
+from sedna_tinyms.errors import StorageError
+from sedna_tinyms.jobs.journal import BookkeepingError
 
 __all__ = ["CONDITION_TYPES", "STAGES", "JobStatus", "State"]
 
@@ -87,10 +89,19 @@ class JobStatus:
         return self.conditions[-1]["stage"], self.conditions[-1]["type"]
 
     def save(self) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file, whole or not at all.
+
+        Raises
+        ------
+        BookkeepingError
+            If it cannot be written.
+        """
         started = self.conditions[0]["lastTransitionTime"] if self.conditions else _now()
         status = {"startTime": started, "conditions": list(self.conditions)}
-        write_json(self.path, {**self._manifest, "status": status})
+        try:
+            write_json(self.path, {**self._manifest, "status": status})
+        except StorageError as error:
+            raise BookkeepingError(str(error)) from error
 
     def move(
         self,

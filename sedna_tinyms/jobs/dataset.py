@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,17 @@ EVAL_WINDOW = 5
 BOM = b"\xef\xbb\xbf"
 
 
+@dataclass(frozen=True)
+class _Position:
+    """How far a dataset has been read: so many bytes, with this digest."""
+
+    offset: int = 0
+    lines: int = 0
+    samples: int = 0
+    sha256: str = hashlib.sha256().hexdigest()
+    unterminated: bool = False
+
+
 class DatasetReader:
     """Finds the lines that were appended to a ``txt`` dataset file since the last look.
 
@@ -49,6 +61,8 @@ class DatasetReader:
     the file has changed, because Sedna splits by position and a file that was edited or shrunk
     would be counted wrongly without anyone noticing.
 
+    What was found counts once it is said to (`go_on_from`); until then it is found again.
+
     Parameters
     ----------
     path : path
@@ -57,11 +71,7 @@ class DatasetReader:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self._offset = 0
-        self._lines = 0
-        self._samples = 0
-        self._digest = hashlib.sha256().hexdigest()
-        self._unterminated = False
+        self._counted = self._found = _Position()
         self._seen: tuple[int, ...] = ()
         self._growing_since: float | None = None
         self._looked_at: tuple[int, ...] = ()
@@ -69,29 +79,28 @@ class DatasetReader:
 
     @property
     def samples(self) -> int:
-        """How many samples have been found so far (Sedna's ``numberOfSamples``)."""
-        return self._samples
+        """How many samples have been counted so far (Sedna's ``numberOfSamples``)."""
+        return self._counted.samples
 
-    def go_on_from(self, state: Mapping[str, Any]) -> None:
-        """Count as read what another reader of the file had read when it gave its `state`."""
-        self._offset = int(state["offset"])
-        self._lines = int(state["lines"])
-        self._samples = int(state["samples"])
-        self._digest = str(state["sha256"])
-        self._unterminated = bool(state["unterminated"])
+    @property
+    def reading(self) -> dict[str, int | str | bool]:
+        """How far the dataset has been read by the last `read_new`, as plain JSON."""
+        return asdict(self._found)
 
-    def state(self) -> dict[str, int | str | bool]:
-        """Return what another reader needs to go on from here, as plain JSON."""
-        return {
-            "offset": self._offset,
-            "lines": self._lines,
-            "samples": self._samples,
-            "sha256": self._digest,
-            "unterminated": self._unterminated,
-        }
+    def go_on_from(self, reading: Mapping[str, Any]) -> None:
+        """Count as read what this reader, or another one of the file, gave as its `reading`."""
+        self._counted = self._found = _Position(
+            offset=int(reading["offset"]),
+            lines=int(reading["lines"]),
+            samples=int(reading["samples"]),
+            sha256=str(reading["sha256"]),
+            unterminated=bool(reading["unterminated"]),
+        )
 
     def read_new(self, now: float, quiet_seconds: float = 0.0) -> list[str]:
         """Return the samples of one arrival, or none while it is still coming in.
+
+        They count when `reading` is handed to `go_on_from`.
 
         Parameters
         ----------
@@ -116,9 +125,11 @@ class DatasetReader:
                 left_alone = self._seconds_left_alone(status, now)
                 settled = left_alone >= SETTLED_AFTER
                 seen = (*self._looked_at, settled)
-                if seen == self._seen or self._still_arriving(left_alone, now, quiet_seconds):
+                if seen == self._seen and self._found == self._counted:
                     return []
-                counted = file.read(self._offset)
+                if self._still_arriving(left_alone, now, quiet_seconds):
+                    return []
+                counted = file.read(self._counted.offset)
                 fresh = file.read()
         except OSError as error:
             raise DatasetError(
@@ -126,7 +137,9 @@ class DatasetReader:
                 "one sample a line"
             ) from error
         self._check_unchanged(counted)
-        samples = self._take(counted, fresh, settled)
+        samples, self._found = self._split(counted, fresh, settled)
+        if not samples:
+            self._counted = self._found
         self._seen = seen
         self._growing_since = None
         return samples
@@ -150,43 +163,46 @@ class DatasetReader:
         return now - self._growing_since < ARRIVAL_AT_MOST
 
     def _check_unchanged(self, counted: bytes) -> None:
-        if len(counted) < self._offset:
+        before = self._counted
+        if len(counted) < before.offset:
             raise DatasetError(
-                f"{self.path} has shrunk: {self._lines} lines ({self._offset} bytes) were counted "
+                f"{self.path} has shrunk: {before.lines} lines ({before.offset} bytes) were counted "
                 f"and {len(counted)} bytes are left. Only append to a dataset, or start the job "
                 "afresh with an empty output directory"
             )
-        if hashlib.sha256(counted).hexdigest() != self._digest:
+        if hashlib.sha256(counted).hexdigest() != before.sha256:
             raise DatasetError(
-                f"{self.path} was edited or replaced: its first {self._lines} lines, which were "
+                f"{self.path} was edited or replaced: its first {before.lines} lines, which were "
                 "counted already, are not the same any more. Only append to a dataset, or start "
                 "the job afresh with an empty output directory"
             )
 
-    def _take(self, counted: bytes, fresh: bytes, settled: bool) -> list[str]:
-        """Split what is complete of the fresh part, and count it."""
-        if self._unterminated and fresh[:1] not in (b"", b"\r", b"\n"):
+    def _split(self, counted: bytes, fresh: bytes, settled: bool) -> tuple[list[str], _Position]:
+        """Return the samples of what is complete of the fresh part, and how far that is."""
+        before = self._counted
+        if before.unterminated and fresh[:1] not in (b"", b"\r", b"\n"):
             raise DatasetError(
-                f"{self.path}:{self._lines}: this line went on after it had been counted, because "
-                f"it stood without a newline for {SETTLED_AFTER:.0f} seconds. End it with a "
+                f"{self.path}:{before.lines}: this line went on after it had been counted, "
+                f"because it stood without a newline for {SETTLED_AFTER:.0f} seconds. End it with a "
                 "newline where it ended then, or start the job afresh with an empty output "
                 "directory"
             )
         complete = fresh if settled else fresh[: fresh.rfind(b"\n") + 1]
         if not complete:
-            return []
+            return [], before
         # A line that was counted without its newline may get it now: that is no new line.
-        body = complete.removeprefix(b"\r").removeprefix(b"\n") if self._unterminated else complete
+        body = complete.removeprefix(b"\r").removeprefix(b"\n") if before.unterminated else complete
         lines = body.removesuffix(b"\n").split(b"\n") if body else []
-        texts = [self._decode(line, self._lines + i) for i, line in enumerate(lines, start=1)]
+        texts = [self._decode(line, before.lines + i) for i, line in enumerate(lines, start=1)]
         samples = [text for text in texts if text.strip()]
 
-        self._offset += len(complete)
-        self._lines += len(lines)
-        self._samples += len(samples)
-        self._digest = hashlib.sha256(counted + complete).hexdigest()
-        self._unterminated = not complete.endswith(b"\n")
-        return samples
+        return samples, _Position(
+            offset=before.offset + len(complete),
+            lines=before.lines + len(lines),
+            samples=before.samples + len(samples),
+            sha256=hashlib.sha256(counted + complete).hexdigest(),
+            unterminated=not complete.endswith(b"\n"),
+        )
 
     def _decode(self, line: bytes, number: int) -> str:
         where = f"{self.path}:{number}"

@@ -72,8 +72,8 @@ class Intake:
 
     @property
     def reading(self) -> dict[str, int | str | bool]:
-        """How far the dataset has been read, as plain JSON for `arrived`."""
-        return self._reader.state()
+        """How far the last `look` has read, as plain JSON for `arrived`."""
+        return self._reader.reading
 
     def look(self, now: float, quiet_seconds: float = 0.0) -> list[str]:
         """Return what was appended to the dataset; it counts when it is handed to `arrived`.

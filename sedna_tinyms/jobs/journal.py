@@ -24,12 +24,16 @@ from sedna_tinyms.artifact.files import flush
 from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.errors import StorageError
 
-__all__ = ["Entry", "Journal", "now"]
+__all__ = ["BookkeepingError", "Entry", "Journal", "now"]
 
 DIGEST_LENGTH = 16
 """Hexadecimal digits: enough against accidents, and the lines stay short."""
 
 Data = dict[str, Any]
+
+
+class BookkeepingError(StorageError):
+    """What a job does cannot be noted: it must not go on as if it had been."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class Journal:
 
         Raises
         ------
-        StorageError
+        BookkeepingError
             If the disk is full or cannot be written. The entry has not happened then: what was
             written of it is taken back, here or by the next reader.
         """
@@ -99,7 +103,7 @@ class Journal:
             if new:
                 flush(self.path.parent)
         except OSError as error:
-            raise StorageError(
+            raise BookkeepingError(
                 f"cannot write to the journal {self.path}: {error}. Make room or mend the disk; "
                 "the job goes on from the last entry"
             ) from error

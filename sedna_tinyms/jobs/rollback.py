@@ -195,7 +195,7 @@ class RollbackWatch:
             self._awaited = self._state.in_service
             self._deadline = time.monotonic() + self._limit_seconds
         else:
-            self._inference.start(self._state.finished)
+            self._inference.start_anew(self._state.finished)
 
     def _put_back(self, reason: str) -> None:
         """Put the version into service with which the worker was well."""
@@ -212,11 +212,11 @@ class RollbackWatch:
         self._note(number, replaced, reason)
         self._seen = self._versions.pointer_file()
         self._awaited = None
-        self._inference.start(self._state.finished)
+        self._inference.start_anew(self._state.finished)
 
     def _start_anew(self, why: str) -> None:
         self._emit(
             Noted(f"the inference worker {why} of version {self._awaited}; it starts anew with it")
         )
         self._awaited = None
-        self._inference.start(self._state.finished)
+        self._inference.start_anew(self._state.finished)

@@ -29,6 +29,7 @@ from sedna_tinyms.jobs.events import (
     SamplesArrived,
     WorkerFinished,
 )
+from sedna_tinyms.jobs.journal import BookkeepingError
 from sedna_tinyms.jobs.layout import JobLayout
 from sedna_tinyms.jobs.manifest.spec import Job
 from sedna_tinyms.jobs.models import ReportedModel
@@ -259,6 +260,8 @@ class JobRunner:
         report.save()
         try:
             current.play()
+        except BookkeepingError:
+            raise  # no fault of the round, which goes on in a later run
         except SednaTinyMSError as error:
             record.fail(current.stage, error)
             self._give_up(state)

@@ -18,7 +18,8 @@ class Batches:
 
     In an epoch, every domain has the same number of places (but the new one at least a third), and
     its samples come in turn until the places are full: a domain of which only a few are remembered
-    keeps its weight. An epoch is as long as there are samples, rounded up to whole batches.
+    keeps its weight. Where there are more domains than places, a lot decides in each epoch which of
+    them have one. An epoch is as long as there are samples, rounded up to whole batches.
 
     Parameters
     ----------
@@ -56,7 +57,6 @@ class Batches:
         self._prepare = prepare
         names = np.asarray(domains)
         self._members = [np.flatnonzero(names == name) for name in dict.fromkeys(reversed(domains))]
-        self._shares = _shares(len(self._members), self.steps_per_epoch * batch_size)
         self._epoch = -1
         self._order = np.empty(0, np.int64)
 
@@ -81,15 +81,20 @@ class Batches:
 
     def _draw(self, epoch: int) -> NDArray[np.int64]:
         rng = np.random.default_rng([self._seed, 0, epoch])
+        shares = _shares(len(self._members), self.steps_per_epoch * self._batch_size, rng)
         drawn = []
-        for members, share in zip(self._members, self._shares, strict=True):
+        for members, share in zip(self._members, shares, strict=True):
             turns = -(-share // len(members))
-            drawn.append(np.concatenate([rng.permutation(members) for _ in range(turns)])[:share])
+            turned = [rng.permutation(members) for _ in range(turns)]
+            drawn.append(np.concatenate([members[:0], *turned])[:share])
         return rng.permutation(np.concatenate(drawn))
 
 
-def _shares(domains: int, places: int) -> list[int]:
+def _shares(domains: int, places: int, lot: np.random.Generator) -> list[int]:
     """Divide an epoch's places: the first domain is the new one and takes what is left over."""
     new = max(1 / domains, LEAST_NEW)
-    others = [int(places * (1 - new) / (domains - 1))] * (domains - 1) if domains > 1 else []
-    return [places - sum(others), *others]
+    for_others = int(places * (1 - new))
+    others = np.full(domains - 1, for_others // max(1, domains - 1))
+    if for_others < len(others):
+        others[lot.permutation(len(others))[:for_others]] = 1
+    return [places - int(others.sum()), *others.tolist()]

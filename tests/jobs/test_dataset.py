@@ -34,27 +34,43 @@ def write(path: Path, content: bytes) -> None:
     os.utime(path, (EARLY, EARLY))
 
 
+def read(reader: DatasetReader, now: float, quiet_seconds: float = 0.0) -> list[str]:
+    """Return what the reader finds, which counts from then on."""
+    samples = reader.read_new(now, quiet_seconds)
+    reader.go_on_from(reader.reading)
+    return samples
+
+
 def test_lines_are_found_once(dataset: Path) -> None:
     reader = DatasetReader(dataset)
     write(dataset, b"a.png 0\nb.png 1\n")
-    assert reader.read_new(EARLY) == ["a.png 0", "b.png 1"]
-    assert reader.read_new(EARLY) == []
+    assert read(reader, EARLY) == ["a.png 0", "b.png 1"]
+    assert read(reader, EARLY) == []
     write(dataset, b"a.png 0\nb.png 1\nc.png 0\n")
-    assert reader.read_new(EARLY) == ["c.png 0"]
+    assert read(reader, EARLY) == ["c.png 0"]
     assert reader.samples == 3
+
+
+def test_lines_are_found_again_until_they_count(dataset: Path) -> None:
+    reader = DatasetReader(dataset)
+    write(dataset, b"a.png 0\n")
+    assert reader.read_new(EARLY) == reader.read_new(EARLY) == ["a.png 0"]
+    write(dataset, b"a.png 0\nb.png 1\n")
+    assert reader.read_new(EARLY) == ["a.png 0", "b.png 1"]
+    assert (reader.samples, reader.reading["samples"]) == (0, 2)
 
 
 def test_blank_lines_line_ends_and_a_byte_order_mark_do_not_count(dataset: Path) -> None:
     write(dataset, b"\xef\xbb\xbfa.png 0\r\n\r\n  \t\n b.png  1 \n\n")
-    assert DatasetReader(dataset).read_new(EARLY) == ["a.png 0", " b.png  1 "]
+    assert read(DatasetReader(dataset), EARLY) == ["a.png 0", " b.png  1 "]
 
 
 def test_a_line_being_written_counts_when_its_newline_arrives(dataset: Path) -> None:
     reader = DatasetReader(dataset)
     write(dataset, b"a.png 0\nb.p")
-    assert reader.read_new(EARLY + 1) == ["a.png 0"]
+    assert read(reader, EARLY + 1) == ["a.png 0"]
     write(dataset, b"a.png 0\nb.png 1\n")
-    assert reader.read_new(EARLY + 1) == ["b.png 1"]
+    assert read(reader, EARLY + 1) == ["b.png 1"]
 
 
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
@@ -63,11 +79,11 @@ def test_a_last_line_without_newline_counts_once_it_has_settled(
 ) -> None:
     reader = DatasetReader(dataset)
     write(dataset, b"a.png 0\nb.png 1")
-    assert reader.read_new(EARLY) == ["a.png 0"]
-    assert reader.read_new(LATER) == ["b.png 1"]
-    assert reader.read_new(LATER) == []
+    assert read(reader, EARLY) == ["a.png 0"]
+    assert read(reader, LATER) == ["b.png 1"]
+    assert read(reader, LATER) == []
     write(dataset, b"a.png 0\nb.png 1" + newline + b"c.png 0\n")
-    assert reader.read_new(EARLY) == ["c.png 0"]
+    assert read(reader, EARLY) == ["c.png 0"]
 
 
 def test_lines_appended_one_by_one_are_one_arrival(dataset: Path) -> None:
@@ -75,44 +91,44 @@ def test_lines_appended_one_by_one_are_one_arrival(dataset: Path) -> None:
     for number in range(1, 4):
         dataset.write_bytes(b"".join(b"%d.png 0\n" % n for n in range(number)))
         os.utime(dataset, (EARLY + number, EARLY + number))
-        assert reader.read_new(EARLY + number, quiet_seconds=1.5) == []
-    assert reader.read_new(EARLY + 4.5, quiet_seconds=1.5) == ["0.png 0", "1.png 0", "2.png 0"]
+        assert read(reader, EARLY + number, quiet_seconds=1.5) == []
+    assert read(reader, EARLY + 4.5, quiet_seconds=1.5) == ["0.png 0", "1.png 0", "2.png 0"]
 
 
 def test_a_file_that_never_rests_arrives_all_the_same(dataset: Path) -> None:
     reader = DatasetReader(dataset)
     write(dataset, b"a.png 0\n")
-    assert reader.read_new(EARLY, quiet_seconds=1000) == []
-    assert reader.read_new(EARLY + ARRIVAL_AT_MOST - 1, quiet_seconds=1000) == []
-    assert reader.read_new(EARLY + ARRIVAL_AT_MOST, quiet_seconds=1000) == ["a.png 0"]
+    assert read(reader, EARLY, quiet_seconds=1000) == []
+    assert read(reader, EARLY + ARRIVAL_AT_MOST - 1, quiet_seconds=1000) == []
+    assert read(reader, EARLY + ARRIVAL_AT_MOST, quiet_seconds=1000) == ["a.png 0"]
 
 
 def test_a_file_that_was_changed_in_the_future_arrives_all_the_same(dataset: Path) -> None:
     reader = DatasetReader(dataset)
     write(dataset, b"a.png 0\nb.png 1")
     now = EARLY - 3600  # the clock was set back since
-    assert reader.read_new(now, quiet_seconds=2) == []
-    assert reader.read_new(now + 2, quiet_seconds=2) == ["a.png 0"]
-    assert reader.read_new(now + SETTLED_AFTER, quiet_seconds=2) == ["b.png 1"]
+    assert read(reader, now, quiet_seconds=2) == []
+    assert read(reader, now + 2, quiet_seconds=2) == ["a.png 0"]
+    assert read(reader, now + SETTLED_AFTER, quiet_seconds=2) == ["b.png 1"]
 
 
 def test_a_clock_that_is_set_back_while_a_file_grows_delays_it_by_little(dataset: Path) -> None:
     reader = DatasetReader(dataset)
     write(dataset, b"a.png 0\n")
-    assert reader.read_new(EARLY, quiet_seconds=1000) == []
+    assert read(reader, EARLY, quiet_seconds=1000) == []
     for seconds in (0, ARRIVAL_AT_MOST - 1):
         dataset.write_bytes(b"a.png 0\n" * (2 + int(seconds > 0)))
-        assert reader.read_new(EARLY - 3600 + seconds, quiet_seconds=1000) == []
-    assert reader.read_new(EARLY - 3600 + ARRIVAL_AT_MOST, quiet_seconds=1000) == ["a.png 0"] * 3
+        assert read(reader, EARLY - 3600 + seconds, quiet_seconds=1000) == []
+    assert read(reader, EARLY - 3600 + ARRIVAL_AT_MOST, quiet_seconds=1000) == ["a.png 0"] * 3
 
 
 def test_a_settled_line_that_goes_on_is_noticed(dataset: Path) -> None:
     reader = DatasetReader(dataset)
     write(dataset, b"a.png 0\nb.p")
-    reader.read_new(LATER)
+    read(reader, LATER)
     write(dataset, b"a.png 0\nb.png 1\n")
     with pytest.raises(DatasetError, match=r"train\.txt:2: this line went on"):
-        reader.read_new(LATER)
+        read(reader, LATER)
 
 
 @pytest.mark.parametrize(
@@ -128,23 +144,23 @@ def test_counted_lines_must_stay(dataset: Path, content: bytes, words: str) -> N
     original = b"a.png 0\nb.png 1\n"
     reader = DatasetReader(dataset)
     write(dataset, original)
-    reader.read_new(EARLY)
+    read(reader, EARLY)
     write(dataset, content)
     os.utime(dataset, (LATER, LATER))
     with pytest.raises(DatasetError, match=words):
-        reader.read_new(LATER)
+        read(reader, LATER)
     write(dataset, original + b"c.png 0\n")
-    assert reader.read_new(LATER) == ["c.png 0"]
+    assert read(reader, LATER) == ["c.png 0"]
 
 
 def test_a_longer_file_with_the_same_beginning_may_be_renamed_into_place(dataset: Path) -> None:
     reader = DatasetReader(dataset)
     write(dataset, b"a.png 0\n")
-    reader.read_new(EARLY)
+    read(reader, EARLY)
     longer = dataset.with_name("longer.txt")
     write(longer, b"a.png 0\nb.png 1\n")
     longer.replace(dataset)
-    assert reader.read_new(EARLY) == ["b.png 1"]
+    assert read(reader, EARLY) == ["b.png 1"]
 
 
 @pytest.mark.parametrize(
@@ -160,22 +176,22 @@ def test_an_unusable_line_is_named_and_nothing_is_counted(
     reader = DatasetReader(dataset)
     write(dataset, b"a.png 0\n\n" + line)
     with pytest.raises(DatasetError) as raised:
-        reader.read_new(EARLY)
+        read(reader, EARLY)
     assert f"{dataset}:3: " in str(raised.value)
     assert words in str(raised.value)
     assert reader.samples == 0
     write(dataset, b"a.png 0\n\nb.png 1\n")
-    assert reader.read_new(EARLY) == ["a.png 0", "b.png 1"]
+    assert read(reader, EARLY) == ["a.png 0", "b.png 1"]
 
 
 def test_the_longest_line_that_sedna_reads_is_read(dataset: Path) -> None:
     write(dataset, b"x" * (MAX_LINE_BYTES - 1) + b"\n")
-    assert len(DatasetReader(dataset).read_new(EARLY)[0]) == MAX_LINE_BYTES - 1
+    assert len(read(DatasetReader(dataset), EARLY)[0]) == MAX_LINE_BYTES - 1
 
 
 def test_a_missing_dataset_is_named(dataset: Path) -> None:
     with pytest.raises(DatasetError, match=r"train\.txt: No such file"):
-        DatasetReader(dataset).read_new(EARLY)
+        read(DatasetReader(dataset), EARLY)
 
 
 CONTENT = st.text(alphabet="ab \r\n\u00e9", max_size=60).map(str.encode)
@@ -190,12 +206,12 @@ def test_no_line_is_lost_or_found_twice_however_it_is_written(
     found: list[str] = []
     for cut in [*sorted(cuts), len(content)]:
         write(dataset, content[:cut])
-        found += reader.read_new(EARLY)
+        found += read(reader, EARLY)
         if restart:
-            state = json.loads(json.dumps(reader.state()))
+            reading = json.loads(json.dumps(reader.reading))
             reader = DatasetReader(dataset)
-            reader.go_on_from(state)
-    found += reader.read_new(LATER)
+            reader.go_on_from(reading)
+    found += read(reader, LATER)
 
     lines = [line.removesuffix("\r") for line in content.decode().split("\n")]
     assert found == [line for line in lines if line.strip()]

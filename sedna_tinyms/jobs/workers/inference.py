@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sedna_tinyms.errors import StorageError, WorkerError
 from sedna_tinyms.heartbeat import LONGEST_SILENCE_SECONDS, Pulse
 from sedna_tinyms.jobs.deploy import HotUpdate
 from sedna_tinyms.jobs.events import Event, Noted
@@ -99,6 +100,12 @@ class InferenceService:
         self._round, self._pause = round_number, 0.0
         self._start()
 
+    def start_anew(self, round_number: int) -> None:
+        """Start the worker as `start` does, from the next wait on, until it can be started."""
+        if self._assignment is not None:
+            self._supervisor.stop(self._assignment)
+        self._round, self._pause, self._due_at = round_number, 0.0, time.monotonic()
+
     def update(self, version: Path, limit_seconds: float) -> Report | None:
         """Announce a model that was laid down, and return the worker's answer if one comes."""
         self._supervisor.catch_up()
@@ -162,23 +169,26 @@ class InferenceService:
         now = time.monotonic()
         if self._due_at is not None:
             if now >= self._due_at:
-                self._start()
+                self._try_to_start()
         elif self._assignment is not None and self._assignment.ended:
             worker = self._assignment.worker
-            steady = self._pause == 0.0 or worker.seconds >= STEADY_SECONDS
-            self._pause = (
-                FIRST_PAUSE_SECONDS if steady else min(2 * self._pause, LONGEST_PAUSE_SECONDS)
-            )
-            self._due_at = now + self._pause
+            if worker.seconds >= STEADY_SECONDS:
+                self._pause = 0.0
             if self._trial is not None:
                 self._trial.ends, self._trial.since = self._trial.ends + 1, now
             last = "".join(f": {line}" for line in worker.last_lines(1))
-            self._emit(
-                Noted(
-                    f"the inference worker ended ({worker.exit}){last}; "
-                    f"it starts again in {self._pause:g} s"
-                )
-            )
+            self._put_off(f"the inference worker ended ({worker.exit}){last}")
+
+    def _try_to_start(self) -> None:
+        try:
+            self._start()
+        except (StorageError, WorkerError) as error:
+            self._put_off(str(error))
+
+    def _put_off(self, why: str) -> None:
+        self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS) or FIRST_PAUSE_SECONDS
+        self._due_at = time.monotonic() + self._pause
+        self._emit(Noted(f"{why}; it starts again in {self._pause:g} s"))
 
     def _end_if_it_hangs(self) -> None:
         silence = self._pulse.silence()

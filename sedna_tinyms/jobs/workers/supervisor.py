@@ -141,9 +141,10 @@ class Supervisor:
         running = [each for each in self._assignments.values() if not each.ended]
         for assignment in running:
             assignment.worker.terminate()
-        for assignment in running:
-            self.stop(assignment)
+        ends = [assignment.worker.stop() for assignment in running]
         self._endpoint.__exit__(kind, error, traceback)
+        for assignment, end in zip(running, ends, strict=True):
+            self._note_end(assignment, end)  # last: on a full disk it fails
 
     def while_waiting(self, duty: Callable[[], object]) -> None:
         """Call `duty` again and again in every wait."""

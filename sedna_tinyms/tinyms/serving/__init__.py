@@ -3,14 +3,14 @@
 Two generations of TinyMS's interface stand side by side. The functions::
 
     start_server()
-    predict("picture.png", "lenet5_mnist", dataset_name="mnist")
+    predict("picture.png", "lenet5_mnist")
     shutdown()
 
 and the classes::
 
     server = Server(serving_path="servables")
     server.start_server()
-    Client().predict("picture.png", "lenet5_mnist", dataset_name="mnist")
+    Client().predict("picture.png", "lenet5_mnist")
     server.shutdown()
 
 ``python -m sedna_tinyms.tinyms.serving --help`` runs the server itself. Importing this module

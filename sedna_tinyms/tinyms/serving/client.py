@@ -1,14 +1,16 @@
-"""Asks a server: pictures are transformed here, and outputs put into words here."""
+"""Asks a server, which transforms pictures and words outputs itself unless a dataset is named."""
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sedna_tinyms.errors import ConfigurationError, EndpointError, did_you_mean
+from sedna_tinyms.errors import ConfigurationError, DatasetError, EndpointError, did_you_mean
 from sedna_tinyms.tinyms.serving.architectures import dataset_transform
 from sedna_tinyms.tinyms.serving.servable import STRATEGIES
 from sedna_tinyms.tinyms.serving.settings import (
@@ -61,7 +63,7 @@ class Client:
         self,
         img_path: str | os.PathLike[str],
         servable_name: str,
-        dataset_name: str = "mnist",
+        dataset_name: str | None = None,
         strategy: str = "TOP1_CLASS",
     ) -> Any:
         """Predict for one picture file.
@@ -72,9 +74,10 @@ class Client:
             The picture.
         servable_name : str
             One of `list_servables`.
-        dataset_name : str
-            Whose transform and labels to use: mnist, cifar10, imagefolder, imagenet2012, voc,
-            shanshui.
+        dataset_name : str, optional
+            By default the server transforms the picture as the servable wants it, and names the
+            servable's classes. Else the picture is transformed here, and the output put into words
+            here, as this dataset's are: mnist, cifar10, imagefolder, imagenet2012, voc, shanshui.
         strategy : {"TOP1_CLASS", "TOP3_CLASS", "TOP5_CLASS"}
             How many classes to name.
 
@@ -86,7 +89,7 @@ class Client:
         Raises
         ------
         DatasetError
-            If the picture cannot be read.
+            If the picture's file cannot be read.
         ConfigurationError
             If the dataset, the strategy or the servable is unknown, or they do not fit.
         EndpointError
@@ -97,21 +100,37 @@ class Client:
                 f"unknown strategy {strategy!r}{did_you_mean(strategy, STRATEGIES)}; "
                 f"one of {', '.join(STRATEGIES)}"
             )
+        body = {"servable_name": servable_name, "strategy": strategy}
+        if dataset_name is None:
+            return self._predict_file(img_path, body)
+        return self._predict_transformed(img_path, dataset_name, body)
+
+    def _predict_file(self, path: str | os.PathLike[str], body: dict[str, Any]) -> Any:
+        try:
+            content = Path(path).read_bytes()
+        except OSError as error:
+            raise DatasetError(f"the picture {path} cannot be read: {error.strerror}") from error
+        body["data"] = base64.b64encode(content).decode("ascii")
+        words: str = self._ask("POST", "/predict", body)["instance"]["res_msg"]
+        return json.loads(words) if words.startswith("[") else words  # boxes are a JSON list
+
+    def _predict_transformed(
+        self, path: str | os.PathLike[str], dataset_name: str, body: dict[str, Any]
+    ) -> Any:
         transform = dataset_transform(dataset_name)
         from sedna_tinyms.tinyms.data import load_img
 
-        picture = load_img(img_path)
+        picture = load_img(path)
         inputs = transform(picture)
-        instance = {
+        body["instance"] = {
             "shape": list(inputs.shape),
             "dtype": str(inputs.dtype),
             "data": json.dumps(inputs.tolist()),
         }
-        body = {"servable_name": servable_name, "instance": instance, "strategy": strategy}
         outputs = np.array(json.loads(self._ask("POST", "/predict", body)["instance"]["data"]))
         if outputs.ndim == 3:
-            return transform.postprocess(outputs, (picture.height, picture.width), strategy)
-        return transform.postprocess(outputs, strategy)
+            return transform.postprocess(outputs, (picture.height, picture.width), body["strategy"])
+        return transform.postprocess(outputs, body["strategy"])
 
     def is_tinyms_server(self) -> bool:
         """Whether a server of this kind answers, whatever token it wants."""

@@ -43,7 +43,7 @@ def list_servables() -> list[dict[str, Any]] | str:
 def predict(
     img_path: str | os.PathLike[str],
     servable_name: str,
-    dataset_name: str = "mnist",
+    dataset_name: str | None = None,
     strategy: str = "TOP1_CLASS",
 ) -> Any:
     """Predict for one picture file; see `Client.predict`."""

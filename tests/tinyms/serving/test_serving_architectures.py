@@ -56,7 +56,10 @@ def test_digits_and_boxes_are_served_by_their_names(serve, picture):
         digits == zoo.picture(picture, "lenet5_mnist", "TOP3_CLASS").json()["instance"]["res_msg"]
     )
 
+    assert client.predict(picture, "lenet5_mnist", strategy="TOP3_CLASS") == digits
+
     boxes = client.predict(picture, "ssd300_voc", "voc")
+    assert client.predict(picture, "ssd300_voc") == boxes
     said = zoo.picture(picture, "ssd300_voc").json()["instance"]["predictions"]
     assert [(p["label"], p["bbox"]) for p in said] == [(b["category_id"], b["bbox"]) for b in boxes]
     assert boxes

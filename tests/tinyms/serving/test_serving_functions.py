@@ -1,3 +1,4 @@
+import base64
 import os
 import signal
 import socket
@@ -5,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import requests
 from servables import Servables
 from serving_http import free_port, start
 
@@ -45,6 +47,25 @@ def photos(tmp_path_factory):
         client = Client(port=http.server.port)
         client.servables = servables
         yield client
+
+
+@pytest.mark.parametrize("name", ["small", "photos"])
+def test_by_default_a_picture_is_transformed_and_named_as_the_servable_says(photos, picture, name):
+    words = photos.predict(picture, name)
+    sent = base64.b64encode(picture.read_bytes()).decode()
+    body = {"data": sent, "servable_name": name}
+    answer = requests.post(f"http://127.0.0.1:{photos.port}/predict", json=body, timeout=60)
+    assert words == answer.json()["instance"]["res_msg"]
+    assert words.startswith("TOP1: nut, score: ")  # the checkpoint's own class
+
+
+def test_a_file_that_is_no_picture_is_refused(photos, tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("no picture")
+    with pytest.raises(ConfigurationError, match="no picture"):
+        photos.predict(path, "photos")
+    with pytest.raises(DatasetError, match=r"missing\.png cannot be read"):
+        photos.predict(tmp_path / "missing.png", "photos")
 
 
 def test_a_client_transforms_and_words_what_it_predicts(photos, picture):
