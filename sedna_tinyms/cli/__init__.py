@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from sedna_tinyms import __version__
-from sedna_tinyms.errors import SednaTinyMSError, UsageError
+from sedna_tinyms.errors import SednaTinyMSError, StorageError, UsageError
 
 __all__ = ["exit_code_page", "main"]
 
@@ -49,15 +49,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(command.run(parser.parse_args(arguments[1:])))
     except SednaTinyMSError as error:
-        print(f"sedna-tinyms {name}: {error}", file=sys.stderr)
-        if error.exit_code > UsageError.exit_code:
-            print(exit_code_page(error.exit_code), file=sys.stderr)
-        return error.exit_code
+        return _refuse(name, error)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `sedna-tinyms ... | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # it names its path; what a command knows more of, it said itself
+        return _refuse(name, StorageError(error))
+
+
+def _refuse(name: str, error: SednaTinyMSError) -> int:
+    """Say what a command met, and return its exit code."""
+    print(f"sedna-tinyms {name}: {error}", file=sys.stderr)
+    if error.exit_code > UsageError.exit_code:
+        print(exit_code_page(error.exit_code), file=sys.stderr)
+    return error.exit_code
 
 
 def exit_code_page(code: int) -> str:

@@ -40,6 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
     script = Path(arguments.script)
     if not script.exists():
         raise UsageError(f"there is no script {script} (looked in {Path.cwd()})")
+    if script.is_dir():
+        raise UsageError(f"{script} is a directory, not a worker script")
     onednn.limit_instruction_set()
     plugin.register()
     sys.argv = [arguments.script, *arguments.arguments]

@@ -106,12 +106,19 @@ def test_a_traceback_shows_the_script_and_not_this_package(execute):
     assert "sedna_tinyms" not in done.stderr
 
 
-def test_a_missing_script_is_named(execute, tmp_path):
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("absent.py", "there is no script absent.py (looked in {})"),
+        (".", ". is a directory, not a worker script"),
+    ],
+)
+def test_what_is_no_script_is_named(tmp_path, script, words):
     done = subprocess.run(
-        [*COMMANDS["module"], "exec", "absent.py"], cwd=tmp_path, capture_output=True, text=True
+        [*COMMANDS["module"], "exec", script], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 2
-    assert f"there is no script absent.py (looked in {tmp_path})" in done.stderr
+    assert done.stderr == f"sedna-tinyms exec: {words.format(tmp_path)}\n"
 
 
 def test_the_wrong_sedna_is_refused_before_the_script_starts(execute, tmp_path):

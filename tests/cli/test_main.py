@@ -1,7 +1,9 @@
 import subprocess
 import sys
 
-from sedna_tinyms.cli import COMMANDS
+import pytest
+
+from sedna_tinyms.cli import COMMANDS, main
 
 
 def command(*arguments):
@@ -33,3 +35,12 @@ def test_an_unknown_command_is_a_usage_error():
     answer = command("rum")
     assert answer.returncode == 2
     assert "run" in answer.stderr
+
+
+@pytest.mark.parametrize("words", [["status"], ["model", "verify"], ["exec"]])
+def test_a_name_that_no_file_can_have_is_no_traceback(words, capsys):
+    assert main([*words, "x" * 300]) == 13
+    error = capsys.readouterr().err
+    assert error.startswith(f"sedna-tinyms {words[0]}: ")
+    assert "File name too long" in error
+    assert error.endswith("docs/exit-codes/13.md)\n")
