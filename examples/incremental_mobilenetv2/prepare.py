@@ -130,6 +130,8 @@ def _setting(text: str) -> tuple[str, str]:
 
 def _clear(root: Path, *, replace: bool) -> None:
     """Make sure that nothing is below the root; remove nothing but an earlier run."""
+    if root.is_file():
+        raise StorageError(f"{root} is a file; name a directory as --root")
     if not root.exists() or not any(root.iterdir()):
         return
     if not replace or not (root / PREPARED).exists():

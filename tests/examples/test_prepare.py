@@ -145,3 +145,9 @@ def test_the_example_job_is_valid_and_says_the_same_whatever_trains(tmp_path):
     assert [t.env["BACKEND_TYPE"] for t in templates] == ["MINDSPORE", "ONNX", "ONNX"]
     assert (other.initial_model.format, other.deploy_model.format) == ("ckpt", "onnx")
     assert other.spec.deploy_trigger == job.spec.deploy_trigger
+
+
+def test_a_root_that_is_a_file_is_left_alone(tmp_path, capsys):
+    (tmp_path / "job.yaml").write_text("mine")
+    assert run(tmp_path / "job.yaml", "--replace") == 13
+    assert "job.yaml is a file; name a directory as --root" in capsys.readouterr().err
