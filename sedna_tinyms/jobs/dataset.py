@@ -166,9 +166,9 @@ class DatasetReader:
         before = self._counted
         if len(counted) < before.offset:
             raise DatasetError(
-                f"{self.path} has shrunk: {before.lines} lines ({before.offset} bytes) were counted "
-                f"and {len(counted)} bytes are left. Only append to a dataset, or start the job "
-                "afresh with an empty output directory"
+                f"{self.path} has shrunk: {before.lines} lines ({before.offset} bytes) were "
+                f"counted and {len(counted)} bytes are left. Only append to a dataset, or start "
+                "the job afresh with an empty output directory"
             )
         if hashlib.sha256(counted).hexdigest() != before.sha256:
             raise DatasetError(
@@ -183,8 +183,8 @@ class DatasetReader:
         if before.unterminated and fresh[:1] not in (b"", b"\r", b"\n"):
             raise DatasetError(
                 f"{self.path}:{before.lines}: this line went on after it had been counted, "
-                f"because it stood without a newline for {SETTLED_AFTER:.0f} seconds. End it with a "
-                "newline where it ended then, or start the job afresh with an empty output "
+                f"because it stood without a newline for {SETTLED_AFTER:.0f} seconds. End it with "
+                "a newline where it ended then, or start the job afresh with an empty output "
                 "directory"
             )
         complete = fresh if settled else fresh[: fresh.rfind(b"\n") + 1]

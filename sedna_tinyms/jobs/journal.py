@@ -35,6 +35,9 @@ Data = dict[str, Any]
 class BookkeepingError(StorageError):
     """What a job does cannot be noted: it must not go on as if it had been."""
 
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}. Make room or mend the disk; the job goes on from the last entry")
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -103,10 +106,7 @@ class Journal:
             if new:
                 flush(self.path.parent)
         except OSError as error:
-            raise BookkeepingError(
-                f"cannot write to the journal {self.path}: {error}. Make room or mend the disk; "
-                "the job goes on from the last entry"
-            ) from error
+            raise BookkeepingError(f"cannot write to the journal {self.path}: {error}") from error
         self._count, self._digest, self._size = self._count + 1, digest, self._size + len(line)
 
     def _write(self, handle: int, line: bytes) -> None:

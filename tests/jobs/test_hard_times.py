@@ -66,8 +66,8 @@ def job(toy_job):
 # The disk
 
 
-def journal_of_bytes(most):
-    """Return what lets a process write files of so many bytes: the journal is the longest."""
+def files_of_bytes(most):
+    """Return what lets a process write files of so many bytes."""
 
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
@@ -76,10 +76,10 @@ def journal_of_bytes(most):
 
 
 def test_a_full_disk_ends_it_with_13_and_nothing_is_lost(job, untroubled):
-    code, said = Command(job, "--rounds", "1").run(preexec_fn=journal_of_bytes(3000))
+    code, said = Command(job, "--rounds", "1").run(preexec_fn=files_of_bytes(3000))
     assert code == 13
     (line,) = [line for line in said.splitlines() if line.startswith("sedna-tinyms run: ")]
-    assert f"cannot write to the journal {job.output}/journal.jsonl: [Errno 27] File too" in line
+    assert f"cannot write {job.output}/status.json: [Errno 27] File too large" in line
     assert line.endswith("Make room or mend the disk; the job goes on from the last entry")
     assert finishes(job) == untroubled
 

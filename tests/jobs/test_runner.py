@@ -267,6 +267,32 @@ def test_samples_that_arrive_during_a_round_are_for_the_next_and_its_evaluation(
     assert second["lines"] == first["lines"], "nothing arrived in between: not an empty file"
 
 
+def test_samples_that_arrive_on_a_full_disk_are_not_lost_nor_blamed_on_the_training(toy_job):
+    toy_job.plan({1: {"train": "wait", "accuracy": 0.7}, 2: {"accuracy": 0.8}})
+    toy_job.add_samples(10)
+    journal, go = toy_job.output / "journal.jsonl", toy_job.here / "go"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill_the_disk(event):
+        if event.kind == "train" and not go.exists():
+            toy_job.add_samples(1000)
+            room = journal.stat().st_size + 10_000  # for every other entry and file
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+
+    toy_job.on(WorkerStarted, fill_the_disk)
+    try:
+        with pytest.raises(StorageError, match=r"cannot write to the journal .*File too large"):
+            toy_job.runner(rounds=2).run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    go.touch()
+    records = toy_job.runner(resume=True).run().records
+    assert [(each.outcome, each.train_samples) for each in records] == [
+        ("deployed", 8),
+        ("deployed", 800),
+    ]
+
+
 def test_a_dataset_that_cannot_be_read_is_noted_once_and_waited_for(toy_job):
     toy_job.dataset.write_text("x" * 70_000 + "\n")
 
