@@ -123,7 +123,8 @@ def _domain_line(drawing: Drawing, points: list[Point], domain: str, kind: str) 
         )
 
 
-ROW, LANE, TOP = 26, 36, 8
+ROW, LANE, TOP = 26, 36, 34
+STAGES = {"train": "training", "eval": "evaluation", "deploy": "deployment"}
 
 
 def timeline_chart(results: Results) -> str:
@@ -138,15 +139,14 @@ def timeline_chart(results: Results) -> str:
     def x(seconds: float) -> float:
         return LEFT + 10 + seconds / end * (WIDTH - LEFT - 26)
 
+    _legend(drawing, results.domains if known else ())
     for index, number in enumerate(rounds):
         drawing.text("tick", 0, TOP + ROW * index + 15, f"round {number}")
     for span in results.spans:
         place, left = TOP + ROW * rounds.index(span.round), x(span.start)
         width = max(3.0, x(span.end) - left - 1)
-        title = f"<title>{span.stage}, {span.end - span.start:.0f} s</title>"
+        title = f"<title>{STAGES[span.stage]}, {span.end - span.start:.0f} s</title>"
         drawing.add("rect", span.stage, title, x=left, y=place, width=width, height=20.0, rx=3.0)
-        if width > 38:
-            drawing.text("inside", left + 7, place + 14, span.stage)
         if span.stage == "deploy" and results.rounds[span.round - 1]["outcome"] == "deployed":
             drawing.vertical("moment", x(span.end), TOP, height - 24)
     for lane, word in enumerate(("right", "wrong") if known else ()):
@@ -159,3 +159,16 @@ def timeline_chart(results: Results) -> str:
     for seconds in range(0, int(end) + 1, 30 if end > 75 else 15):
         drawing.text("tick", x(seconds), height - 6, f"{seconds} s", "middle")
     return str(drawing)
+
+
+def _legend(drawing: Drawing, domains: Sequence[str]) -> None:
+    """Say what the bars' colours mean, and those of the answers' marks."""
+    left = LEFT + 10.0
+    for stage, word in STAGES.items():
+        drawing.add("rect", stage, x=left, y=4.0, width=14.0, height=14.0, rx=3.0)
+        drawing.text("tick", left + 20, 15, word)
+        left += 110
+    for number, domain in enumerate(domains):
+        drawing.vertical(f"answer key d{number}", left + 4, 4, 18)
+        drawing.text("tick", left + 12, 15, domain)
+        left += 32 + 7 * len(domain)

@@ -16,6 +16,8 @@ __all__ = ["render"]
 
 SAMPLES_A_DOMAIN = 12
 HARD_EXAMPLES = 12
+TEXTS = ("stage", "outcome", "the runner's reason", "computed by")
+"""Columns of tables that hold no numbers."""
 
 CSS = """
 :root { color-scheme: light dark;
@@ -40,8 +42,8 @@ p { margin: 0 0 14px; max-width: 66ch; text-wrap: pretty; }
 .tiles { display: grid; gap: 12px; margin: 32px 0 0;
   grid-template-columns: repeat(auto-fit, minmax(180px, 1fr)); }
 .tile { background: var(--card); border: 1px solid var(--rule); border-radius: 10px;
-  padding: 16px 18px 14px; }
-.tile b { display: block; font-size: 27px; letter-spacing: -0.02em; font-weight: 650;
+  padding: 16px 16px 14px; }
+.tile b { display: block; font-size: 23px; letter-spacing: -0.02em; font-weight: 650;
   font-variant-numeric: tabular-nums; line-height: 1.2; white-space: nowrap; }
 .tile span { color: var(--soft); font-size: 14.5px; line-height: 1.35; display: block;
   margin-top: 4px; }
@@ -57,8 +59,9 @@ svg .line { fill: none; stroke-width: 2.5; stroke-linejoin: round; }
 svg .dashed { stroke-width: 1.5; stroke-dasharray: 4 4; opacity: .75; }
 svg .stays { opacity: .35; } svg .hollow { fill: var(--card); stroke-width: 2; }
 svg .train { fill: var(--train); } svg .eval { fill: var(--eval); }
-svg .deploy { fill: var(--deploy); } svg .inside { fill: #fff; font-size: 12px; }
+svg .deploy { fill: var(--deploy); }
 svg .answer { stroke-width: 1.4; opacity: .7; }
+svg .key { stroke-width: 3; }
 svg .moment { stroke: var(--deploy); stroke-width: 1.5; stroke-dasharray: 2 3; }
 $domain_colours
 .photos { display: grid; gap: 8px; margin: 12px 0 22px;
@@ -72,11 +75,11 @@ $domain_colours
 table { border-collapse: collapse; width: 100%; font-size: 15px;
   font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: 8px 0 8px 18px; border-bottom: 1px solid var(--rule);
-  white-space: nowrap; }
+  white-space: nowrap; vertical-align: top; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 th { color: var(--soft); font-weight: 500; font-size: 14px; }
 td.text, th.text { text-align: left; }
-td.text:last-child { white-space: normal; min-width: 12em; }
+td.text:last-child { white-space: normal; min-width: 18em; }
 tr.last td { border-bottom: 2px solid var(--rule); }
 .deployed-text { color: var(--good); } .refused-text, .failed-text { color: var(--bad); }
 footer { margin-top: 64px; padding-top: 18px; border-top: 1px solid var(--rule);
@@ -159,7 +162,8 @@ def _tiles(results: Results) -> str:
     before = results.models[1].accuracy.get(domain, results.models[0].accuracy[domain])
     tiles.append((f"{results.served[domain]:.1%}", f"{on(domain)}, after {before:.1%} in round 1"))
     if results.answers:
-        tiles.append((str(len(results.labelled)), "hard examples found, then labelled"))
+        flagged = f"labelled, of {len(results.hard)} flagged as hard"
+        tiles.append((str(len(results.labelled)), flagged))
         total = len(results.answers) + results.unanswered
         tiles.append((f"{results.unanswered} of {total}", "pictures left without an answer"))
     cells = (f'<div class="tile"><b>{b}</b><span>{escape(s)}</span></div>' for b, s in tiles)
@@ -193,10 +197,10 @@ def _hard_examples(results: Results) -> str:
         for answer in wrong[:HARD_EXAMPLES]
     ]
     return (
-        f"<h2>Hard examples</h2><p>The worker flagged {len(results.labelled)} pictures as hard: "
-        f"the model's probabilities were spread. It was wrong on {len(wrong)} of them and right on "
-        f"{right}. Here is what it said, and what the person who labelled them saw.</p>"
-        + _photos(photos)
+        f"<h2>Hard examples</h2><p>The worker flagged {len(results.hard)} pictures as hard: "
+        f"the model's probabilities were spread. A person labelled {len(results.labelled)} of "
+        f"them; of these it had {len(wrong)} wrong and {right} right. Here is what it said, and "
+        "what the person saw.</p>" + _photos(photos)
     )
 
 
@@ -228,7 +232,15 @@ def _decisions(results: Results) -> str:
                 escape(record["reason"]),
             ]
         )
-    head = ["", "learnt", "evaluated on", "in service", "new", "outcome", "why"]
+    head = [
+        "",
+        "learnt",
+        "evaluated on",
+        "in service",
+        "new",
+        "outcome",
+        "the runner's reason",
+    ]
     return _table(head, rows, escaped=True)
 
 
@@ -255,7 +267,7 @@ def _footer(results: Results) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, escaped: bool = False) -> str:
-    texts = {head.index(name) for name in ("outcome", "why", "computed by") if name in head}
+    texts = {head.index(name) for name in TEXTS if name in head}
 
     def row_of(tag: str, cells: Sequence[str]) -> str:
         kinds = (' class="text"' if n in texts else "" for n in range(len(cells)))

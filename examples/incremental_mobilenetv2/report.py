@@ -59,8 +59,9 @@ def write(root: Path, console: Console, began: float | None = None) -> None:
     console.print(_cost_table(results))
     if results.answers:
         total = len(results.answers) + results.unanswered
+        flagged, labelled = len(results.hard), len(results.labelled)
         console.print(
-            f"{len(results.labelled)} hard examples found and labelled. "
+            f"{flagged} pictures flagged as hard, {labelled} of them labelled. "
             f"{total} pictures, {results.unanswered} left without an answer."
         )
     console.print(f"In service, by domain: {learning(results)}")

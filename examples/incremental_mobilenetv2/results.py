@@ -188,16 +188,17 @@ def _read_json(path: Path) -> Any:
 
 
 def _spans(conditions: list[dict[str, str]], began: float) -> list[Span]:
-    """Turn the job's conditions into the stages that ran."""
+    """Turn the job's conditions into the stages that ran; a refused model's deployment did not."""
     spans: list[Span] = []
-    number, start = 0, 0.0
+    number, start = 0, None
     for condition in conditions:
         now = _seconds(condition) - began
-        if condition["type"] == "Ready" or condition["stage"] != "Train":
+        if condition["type"] == "Waiting":
+            start = None
+        elif condition["type"] == "Ready":
             number += condition["stage"] == "Train"
-            if condition["type"] in ("Ready", "Waiting"):
-                start = now
-        if condition["type"] in ("Completed", "Failed"):
+            start = now
+        elif condition["type"] in ("Completed", "Failed") and start is not None:
             spans.append(Span(number, condition["stage"].lower(), start, now))
     return spans
 

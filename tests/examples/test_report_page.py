@@ -29,8 +29,9 @@ ROUNDS = (
 )
 STATES = (
     *("Train Ready", "Train Completed", "Eval Ready", "Eval Completed"),
-    *("Deploy Waiting", "Deploy Completed", "Train Waiting"),
+    *("Deploy Waiting", "Deploy Ready", "Deploy Completed", "Train Waiting"),
 )
+REFUSED = tuple(state for state in STATES if state != "Deploy Ready")
 HELD_OUT = {
     "/models/initial/initial.ckpt": {"day": 0.167, "night": 0.172},
     "/output/workshop/train/1/m.ckpt": {"day": 0.983, "night": 0.361},
@@ -55,7 +56,7 @@ def told_by_files(root):
     conditions = [condition("Train", "Waiting", 0)]
     rounds = []
     for number, (start, outcome, new, old) in enumerate(ROUNDS, 1):
-        for step, state in enumerate(STATES):
+        for step, state in enumerate(STATES if outcome == "deployed" else REFUSED):
             conditions.append(condition(*state.split(), start + 5 * step))
         rounds.append(
             {
@@ -90,9 +91,10 @@ def told_by_files(root):
         said = class_name if number % 2 else CLASS_NAMES[0]
         answer = {"picture": name, "time": BEGAN + 35 + number, "class": said, "score": 0.4}
         answers.append(json.dumps(answer | {"hard": number > 1}))
-        labelled = root / "data/workshop/pictures" / name
-        labelled.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(picture, labelled)
+        if number != 2:
+            labelled = root / "data/workshop/pictures" / name
+            labelled.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(picture, labelled)
     for name, content in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(json.dumps(content))
@@ -153,6 +155,11 @@ def test_the_page_says_what_happened(reported):
         "<is> what decided",
         "1.31 GB",
         "4 pictures as hard",
+        "A person labelled 3 of them; of these it had 1 wrong and 2 right",
+        "labelled, of 4 flagged as hard",
+        "unsure of 4 pictures; a person labelled 3 of them",
+        "refused: of the round's 72 pictures for evaluation it knew 61.0%, the one in service 83",
+        *("training", "evaluation", "deployment"),  # what the timeline's colours mean
         "predictions: abacus <fast>",
     ):
         assert expected in words, expected
@@ -163,7 +170,7 @@ def test_the_tables_on_the_terminal_say_the_same(reported):
     rows = [re.findall(r"[\w.%]+", line) for line in printed.splitlines()]
     assert ["round", "1", "98.3%", "36.1%", "deployed"] in rows
     assert ["round", "3", "64.4%", "51.1%", "refused"] in rows
-    assert "4 hard examples found and labelled" in printed
+    assert "4 pictures flagged as hard, 3 of them labelled" in printed
 
 
 def test_what_was_forgotten_is_said_and_saved(reported):
@@ -195,8 +202,9 @@ def test_stages_and_answers_are_on_one_clock(reported):
     assert [(s.round, s.stage, s.start, s.end) for s in results.spans][:3] == [
         (1, "train", 2, 7),
         (1, "eval", 12, 17),
-        (1, "deploy", 22, 27),
+        (1, "deploy", 27, 32),
     ]
+    assert [s.stage for s in results.spans if s.round == 3] == ["train", "eval"]  # refused
     assert [round(answer.time) for answer in results.answers] == [35, 36, 37, 38, 39, 40]
 
 
