@@ -12,6 +12,8 @@ import os
 import time
 from pathlib import Path
 
+from sedna_tinyms.errors import StorageError
+
 __all__ = ["HEARTBEAT", "LONGEST_SILENCE_SECONDS", "Pulse", "beat", "seconds_since_last_beat"]
 
 HEARTBEAT = "SEDNA_TINYMS_HEARTBEAT"
@@ -63,8 +65,17 @@ class Pulse:
         self._since = time.monotonic()
 
     def begin(self) -> None:
-        """Follow a process that has not beaten yet."""
-        self._path.unlink(missing_ok=True)
+        """Follow a process that has not beaten yet.
+
+        Raises
+        ------
+        StorageError
+            If an earlier process's heartbeat cannot be removed.
+        """
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot remove {self._path}: {error.strerror}") from error
         self._since = time.monotonic()
 
     def silence(self) -> float:

@@ -49,7 +49,10 @@ def retain(gates: Gates, layout: JobLayout, store: ModelStore, in_use: Collectio
 
 
 def _size(directory: Path) -> int:
-    return sum(path.lstat().st_size for path in directory.rglob("*"))
+    try:
+        return sum(path.lstat().st_size for path in directory.rglob("*"))
+    except OSError as error:
+        raise StorageError(f"cannot read {directory}: {error}") from error
 
 
 def _remove(directory: Path) -> None:

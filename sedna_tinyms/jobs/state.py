@@ -320,16 +320,23 @@ def hold_lock(path: Path) -> Iterator[None]:
     except OSError as error:
         raise StorageError(f"cannot write to the output directory: {error}") from error
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(handle, 20).decode("ascii", "replace").strip() or "unknown"
-            raise StorageError(
-                f"{path.parent} is in use by another runner (process {holder}): stop that one "
-                "first, or give this job another --root"
-            ) from None
-        os.ftruncate(handle, 0)
-        os.write(handle, f"{os.getpid()}\n".encode())
+        _sign(path, handle)
         yield
     finally:
         os.close(handle)  # gives the lock back
+
+
+def _sign(path: Path, handle: int) -> None:
+    """Take the lock, and let it tell by which process it is held."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(handle, 0)
+        os.write(handle, f"{os.getpid()}\n".encode())
+    except BlockingIOError:
+        holder = os.read(handle, 20).decode("ascii", "replace").strip() or "unknown"
+        raise StorageError(
+            f"{path.parent} is in use by another runner (process {holder}): stop that one "
+            "first, or give this job another --root"
+        ) from None
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}") from error

@@ -214,7 +214,11 @@ class JobVersions:
         pointer = self._pointer() if in_service is not None else None
         if pointer is None or in_service is None or pointer.version == in_service:
             return None
-        served = _sha256(self._paths.local(self._job.deploy_model.url))
+        try:
+            served = _sha256(self._paths.local(self._job.deploy_model.url))
+        except ModelFileError as error:
+            self._note_once("served", str(error))
+            return None
         if self.store.holds(in_service, served) or not self.store.holds(pointer.version, served):
             return None
         return pointer
@@ -316,10 +320,13 @@ def _with_memory(form: str, model: Path) -> dict[str, Path]:
 
 def _sha256(path: Path) -> str:
     """Return a file's digest; nothing if there is no such file."""
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
+    digest = hashlib.sha256()
+    try:
+        if not path.is_file():
+            return ""
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    except OSError as error:
+        raise ModelFileError(f"cannot read the model {path}: {error.strerror}") from error
     return digest.hexdigest()

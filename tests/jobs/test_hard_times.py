@@ -84,6 +84,13 @@ def test_a_full_disk_ends_it_with_13_and_nothing_is_lost(job, untroubled):
     assert finishes(job) == untroubled
 
 
+def test_a_disk_that_was_full_before_ends_it_with_13(job, untroubled):
+    code, said = Command(job, "--rounds", "1").run(preexec_fn=files_of_bytes(0))
+    assert code == 13
+    assert f"sedna-tinyms run: cannot write {job.output}/run.lock: File too large\n" in said
+    assert finishes(job) == untroubled
+
+
 def without_the_rights_of_root():
     """Let modes of files hold for a process, though root starts it."""
     for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
@@ -119,6 +126,35 @@ def test_a_directory_below_it_fails_the_round_whose_samples_come_back(job):
     assert Command(job, "--rounds", "1").run()[0] == 0
     lines = job.dataset.read_text().splitlines()
     assert job.seen("train")[-1]["lines"] == lines[:8] + lines[10:18]
+
+
+def test_a_model_in_service_that_cannot_be_read_fails_the_round_and_stays(job):
+    job.deployed.chmod(0)
+    code, said = Command(job, "--rounds", "1").run(preexec_fn=without_the_rights_of_root)
+    job.deployed.chmod(0o600)
+    assert code == 10
+    assert f"to go back to: cannot read the model {job.deployed}: Permission denied\n" in said
+    assert "Traceback" not in said.replace("    | Traceback", "")  # the toy's own
+    assert job.deployed.read_text() == "0.2"
+
+
+def test_what_is_too_old_to_keep_and_cannot_be_looked_at_is_noted(job):
+    closed = job.output / "train" / "99"
+    closed.mkdir(parents=True)
+    (closed / "model.ckpt").touch()
+    closed.chmod(0o400)
+    code, said = Command(job, "--rounds", "1").run(preexec_fn=without_the_rights_of_root)
+    closed.chmod(0o700)
+    assert code == 0
+    assert f"old models could not be removed: cannot read {closed}: [Errno 13] Perm" in said
+
+
+def test_a_directory_in_the_heartbeats_place_ends_it_with_13(job):
+    heartbeat = job.output / "inference.heartbeat"
+    heartbeat.mkdir(parents=True)
+    code, said = Command(job, "--rounds", "1").run()
+    assert code == 13
+    assert f"sedna-tinyms run: cannot remove {heartbeat}: Is a directory\n" in said
 
 
 @pytest.mark.parametrize("torn", [b'{"entry": 99, "time": "2', b"\0" * 40 + b"\n"])

@@ -538,6 +538,26 @@ def restarted(toy_job):
 # Beginning and end
 
 
+def test_an_inference_worker_that_cannot_be_started_again_is_tried_again(toy_job):
+    toy_job.plan({1: {"train": "wait"}, "inference": {"crashes": 1}})
+    toy_job.add_samples(10)
+    in_the_way = toy_job.output / "inference.heartbeat"
+
+    def react(event):
+        if event.kind == "inference" and event.exit.code == 3:
+            in_the_way.mkdir()
+
+    def mend(event):
+        if "cannot remove" in event.message:
+            in_the_way.rmdir()
+            (toy_job.here / "go").touch()
+
+    toy_job.on(WorkerFinished, react)
+    toy_job.on(Noted, mend)
+    assert outcomes(toy_job.runner(rounds=1).run().records) == ["deployed"]
+    assert f"cannot remove {in_the_way}: Is a directory; it starts again in 2 s" in notes(toy_job)
+
+
 def test_a_second_runner_on_the_same_output_is_refused(toy_job):
     def second(_):
         with pytest.raises(
