@@ -88,6 +88,9 @@ def read_domains(
     """
     if directory is None:
         raise UsageError("--data must name a directory with labels.csv, or with a folder a domain")
+    if not directory.is_dir():
+        wrong = "is no directory" if directory.exists() else "does not exist"
+        raise UsageError(f"--data is {directory}, which {wrong}")
     labels = directory / "labels.csv"
     entries = _listed(labels) if labels.is_file() else _found(directory)
     found = list(dict.fromkeys(entry.domain for entry in entries))

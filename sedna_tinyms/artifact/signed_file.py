@@ -15,7 +15,7 @@ import os
 from pathlib import Path
 
 from sedna_tinyms.artifact.files import write_file
-from sedna_tinyms.artifact.signing import check_signature, sign
+from sedna_tinyms.artifact.signing import SIGNING_KEY, check_signature, sign
 from sedna_tinyms.errors import ConfigurationError, ModelFileError
 
 __all__ = ["REQUIRE_SIGNED", "require_signed_file", "sign_file"]
@@ -70,8 +70,8 @@ def require_signed_file(path: str | os.PathLike[str], public: Path, called: str 
     content, signature = _parted(_read(path))
     if signature is None:
         raise ModelFileError(
-            f"{source} has no signature, and {REQUIRE_SIGNED} asks for one: let the worker that "
-            "trains have SEDNA_TINYMS_SIGNING_KEY, or sign it with sedna-tinyms model sign"
+            f"{source} has no signature, and that of the owner of {public} is asked for: let the "
+            f"worker that trains have {SIGNING_KEY}, or sign it with sedna-tinyms model sign"
         )
     check_signature(_statement(content), signature, public, source)
 

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
         Ed25519PublicKey,
     )
 
-__all__ = ["PUBLIC_KEY", "SIGNING_KEY", "check_signature", "key_file", "make_keys", "sign"]
+__all__ = [
+    "PUBLIC_KEY",
+    "SIGNING_KEY",
+    "check_signature",
+    "key_file",
+    "make_keys",
+    "read_public_key",
+    "sign",
+]
 
 SIGNING_KEY = "SEDNA_TINYMS_SIGNING_KEY"
 PUBLIC_KEY = "SEDNA_TINYMS_PUBLIC_KEY"
@@ -102,7 +110,7 @@ def check_signature(content: bytes, signature: bytes, public: Path, source: str)
     MissingExtraError
         If `cryptography` is not installed.
     """
-    key = _public_key(public)
+    key = read_public_key(public)
     from cryptography.exceptions import InvalidSignature
 
     try:
@@ -128,7 +136,16 @@ def _private_key(path: Path) -> Ed25519PrivateKey:
     return key
 
 
-def _public_key(path: Path) -> Ed25519PublicKey:
+def read_public_key(path: Path) -> Ed25519PublicKey:
+    """Return the key in a PEM file.
+
+    Raises
+    ------
+    ConfigurationError
+        If the file is no public Ed25519 key.
+    MissingExtraError
+        If `cryptography` is not installed.
+    """
     with extra("signing", "checking the signatures of models"):
         from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

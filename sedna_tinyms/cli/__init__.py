@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from sedna_tinyms import __version__
+from sedna_tinyms.cli.arguments import ArgumentParser
 from sedna_tinyms.errors import SednaTinyMSError, StorageError, UsageError
 
 __all__ = ["exit_code_page", "main"]
@@ -33,7 +34,7 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (see `sedna_tinyms.errors`)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    overview = argparse.ArgumentParser(
+    overview = ArgumentParser(
         prog="sedna-tinyms",
         description="Incremental-learning jobs of KubeEdge Sedna, on one machine.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = overview.parse_args(arguments[:1]).command
 
     command = importlib.import_module(f"sedna_tinyms.cli.{name}_command")
-    parser = argparse.ArgumentParser(prog=f"sedna-tinyms {name}", description=COMMANDS[name])
+    parser = ArgumentParser(prog=f"sedna-tinyms {name}", description=COMMANDS[name])
     command.configure(parser)
     try:
         return int(command.run(parser.parse_args(arguments[1:])))

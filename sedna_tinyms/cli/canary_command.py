@@ -13,6 +13,7 @@ from threading import Timer
 from estimators.canary import Canary, find_pictures, try_model
 from sedna_tinyms import onednn
 from sedna_tinyms.artifact.files import write_json
+from sedna_tinyms.cli.arguments import at_least_one
 from sedna_tinyms.errors import ModelFileError, UsageError
 from sedna_tinyms.jobs.manifest.quantities import memory_bytes
 
@@ -44,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="what the lines of LIST are relative to (where LIST lies)",
     )
     parser.add_argument(
-        "--most", metavar="N", type=_count, default=16, help="how many to take (%(default)s)"
+        "--most", metavar="N", type=at_least_one, default=16, help="how many to take (%(default)s)"
     )
     parser.add_argument(
         "--max-ms", metavar="X", type=_positive, help="most milliseconds for a picture"
@@ -88,16 +89,12 @@ def _tell(canary: Canary, out: Path | None) -> int:
 
 
 def _positive(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a number of more than 0")
-    return number
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
     return number
 
 

@@ -10,8 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sedna_tinyms.artifact.signing import make_keys, read_public_key
 from sedna_tinyms.artifact.store import ModelStore
 from sedna_tinyms.artifact.version import ModelVersion, is_version, open_version
+from sedna_tinyms.cli.arguments import at_least_one
 from sedna_tinyms.cli.job_arguments import add_job_arguments
 from sedna_tinyms.errors import ModelFileError, SednaTinyMSError, UsageError
 
@@ -32,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     verify = _action(actions, "verify", _verify, "check versions byte for byte; 5 if one is bad")
     _add_directory(verify)
-    verify.add_argument("version", nargs="?", type=_number, help="one version (all)")
+    verify.add_argument("version", nargs="?", type=at_least_one, help="one version (all)")
     verify.add_argument(
         "--public-key", metavar="FILE", type=Path, help="refuse what its owner has not signed"
     )
@@ -47,14 +49,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "versions",
         nargs="*",
         metavar="VERSION",
-        type=_number,
+        type=at_least_one,
         help="old and new (the one deployed before, and the deployed one)",
     )
 
     rollback = _action(actions, "rollback", _rollback, "make an earlier version the deploy model")
     add_job_arguments(rollback, "as for sedna-tinyms run", root_required=True)
     rollback.add_argument(
-        "--to", metavar="VERSION", type=_number, help="which (the one deployed before)"
+        "--to", metavar="VERSION", type=at_least_one, help="which (the one deployed before)"
     )
 
     sign = _action(actions, "sign", _sign, "put a signature into an ONNX file")
@@ -87,6 +89,8 @@ def _add_directory(parser: argparse.ArgumentParser) -> None:
 def _verify(arguments: argparse.Namespace) -> int:
     classes = arguments.classes.split(",") if arguments.classes else None
     wanted = {"architecture": arguments.architecture, "class_names": classes}
+    if arguments.public_key is not None:
+        read_public_key(arguments.public_key)  # lest a model be blamed for what the key is
     checks: dict[str, Callable[[], ModelVersion]] = {}
     if arguments.directory.is_file():
         checks[str(arguments.directory)] = partial(
@@ -248,8 +252,6 @@ def _sign(arguments: argparse.Namespace) -> int:
 
 
 def _make_keys(arguments: argparse.Namespace) -> int:
-    from sedna_tinyms.artifact.signing import make_keys
-
     make_keys(arguments.private, arguments.public)
     made = {"private": str(arguments.private.resolve()), "public": str(arguments.public.resolve())}
     if arguments.json:
@@ -267,12 +269,18 @@ def _is_one_version(directory: Path) -> bool:
 
 def _store(directory: Path, public_key: Path | None = None) -> ModelStore:
     """Return the one store that a directory is or holds."""
+    if not directory.is_dir():
+        wrong = "is no directory" if directory.exists() else "does not exist"
+        raise UsageError(f"{directory} {wrong}; versions lie below the --root of a run")
     stores = _stores(directory)
-    if len(stores) != 1:
-        found = ", ".join(map(str, stores)) or "none"
+    if not stores:
         raise UsageError(
-            f"{directory} holds the model versions of {len(stores)} jobs ({found}): give the "
-            "output directory of one"
+            f"{directory} holds no model versions; give the --root of a run, or its outputDir"
+        )
+    if len(stores) > 1:
+        raise UsageError(
+            f"{directory} holds the model versions of {len(stores)} jobs "
+            f"({', '.join(map(str, stores))}): give the output directory of one"
         )
     return ModelStore(stores[0], public_key=public_key)
 
@@ -288,13 +296,6 @@ def _stores(directory: Path) -> list[Path]:
     except SednaTinyMSError:
         return []
     return [place for place in outputs if place.is_dir()]
-
-
-def _number(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no version; they are counted from 1")
-    return number
 
 
 def _is_one(value: Any) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from sedna_tinyms.cli import exit_code_page
 from sedna_tinyms.cli.job_arguments import add_job_arguments
 from sedna_tinyms.cli.validate_command import summary
-from sedna_tinyms.errors import WorkerError
+from sedna_tinyms.errors import ConfigurationError, WorkerError
 from sedna_tinyms.jobs.events import Event
 from sedna_tinyms.jobs.manifest.findings import Severity
 from sedna_tinyms.jobs.manifest.loading import load_job
@@ -26,6 +26,9 @@ from sedna_tinyms.jobs.rounds import BASE_RULES
 from sedna_tinyms.jobs.runner import JobRunner
 
 __all__ = ["configure", "run"]
+
+POSITIVE = ("rounds", "poll", "worker_limit", "deploy_limit")
+"""Options that are more than 0, if they are given."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -85,6 +88,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the job and return the exit code."""
+    _require_positive(arguments)
     job = load_job(arguments.job, arguments.name)
     for finding in job.findings:
         if finding.severity is Severity.WARNING:
@@ -106,6 +110,15 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     print(exit_code_page(WorkerError.exit_code), file=sys.stderr)
     return WorkerError.exit_code
+
+
+def _require_positive(arguments: argparse.Namespace) -> None:
+    """Refuse what the runner would, by the option's name."""
+    for name in POSITIVE:
+        value = getattr(arguments, name)
+        if value is not None and not value > 0:  # which NaN is not either
+            option = f"--{name.replace('_', '-')}"
+            raise ConfigurationError(f"{option} is {value}; it must be more than 0")
 
 
 def _runner(

@@ -40,13 +40,13 @@ def run(arguments: argparse.Namespace) -> int:
         return 0 if error is None else error.exit_code
     for finding in findings.sorted():
         print(finding.describe(findings.source))
+    if error is not None:
+        if findings.errors:  # they are printed already
+            return error.exit_code
+        raise error
     if job is not None:
         print("\n".join(summary(job)))
-    if error is None:
-        return 0
-    if findings.errors:  # they are printed already
-        return error.exit_code
-    raise error
+    return 0
 
 
 def _outcome(

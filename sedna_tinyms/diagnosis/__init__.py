@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from sedna_tinyms.diagnosis.convolutions import check_convolutions
-from sedna_tinyms.diagnosis.finding import Finding, worst_exit_code
+from sedna_tinyms.diagnosis.finding import Finding, Level, warning, worst_exit_code
 from sedna_tinyms.diagnosis.installation import (
     check_extras,
     check_mindspore,
@@ -55,7 +55,7 @@ def diagnose(root: Path | None = None, *, port: int = 0, quick: bool = False) ->
         check_directory("cache", _cache_directory(), needed=False),
     ]
     if root is not None:
-        findings.append(check_directory("root", root))
+        findings.append(_check_root(root))
     if HEARTBEAT in os.environ:
         findings.append(check_worker())
     findings += [
@@ -64,6 +64,17 @@ def diagnose(root: Path | None = None, *, port: int = 0, quick: bool = False) ->
         *check_extras(),
     ]
     return findings
+
+
+def _check_root(root: Path) -> Finding:
+    found = check_directory("root", root)
+    if root.exists() or found.level is Level.PROBLEM:
+        return found
+    return warning(
+        "root",
+        f"there is no {root}: a run looks for the job's dataset and models below it",
+        "give the directory that they are in as --root",
+    )
 
 
 def _cache_directory() -> Path:

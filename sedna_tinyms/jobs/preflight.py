@@ -10,6 +10,7 @@ from sedna_tinyms.errors import (
     ModelFileError,
     Problems,
     SednaTinyMSError,
+    UsageError,
 )
 from sedna_tinyms.jobs.manifest.spec import Job, ModelResource
 from sedna_tinyms.jobs.paths import HostPaths
@@ -23,6 +24,8 @@ def check_files(job: Job, paths: HostPaths) -> None:
 
     Raises
     ------
+    UsageError
+        If there is no such root.
     DatasetError
         If the dataset file is all that is missing.
     ModelFileError
@@ -31,6 +34,12 @@ def check_files(job: Job, paths: HostPaths) -> None:
         If worker scripts, or things of several kinds, are missing. Each message names the host
         path, the path on this machine, and the line of the YAML.
     """
+    if not paths.root.is_dir():
+        wrong = "is no directory" if paths.root.exists() else "does not exist"
+        raise UsageError(
+            f"--root is {paths.root}, which {wrong}; it plays the host's /, with the job's dataset "
+            "and models below it"
+        )
     found: dict[type[SednaTinyMSError], list[str]] = {
         DatasetError: _dataset_problems(job, paths),
         ModelFileError: _model_problems(job, paths),

@@ -80,6 +80,11 @@ def test_no_directory_is_a_usage_error():
         read_domains(None)
 
 
+def test_a_directory_that_is_not_there_is_a_usage_error(tmp_path):
+    with pytest.raises(UsageError, match=r"--data is .*absent, which does not exist"):
+        read_domains(tmp_path / "absent")
+
+
 def test_nothing_to_read_is_an_error(tmp_path):
     with pytest.raises(DatasetError, match=r"neither labels\.csv nor pictures"):
         read_domains(tmp_path)

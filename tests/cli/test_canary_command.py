@@ -57,7 +57,7 @@ def test_the_exit_code_tells_the_outcome(tmp_path, pictures, capsys):
         (["--max-memory", "2 GB"], "no amount of memory: write 512Mi"),
         (["--max-ms", "0"], "0 is not a number of more than 0"),
         (["--timeout", "inf"], "inf is not a number"),
-        (["--most", "0"], "0 is less than 1"),
+        (["--most", "0"], "'0' is no whole number of at least 1"),
     ],
 )
 def test_arguments_out_of_range(tmp_path, capsys, arguments, message):

@@ -31,10 +31,25 @@ def test_each_command_explains_itself_without_mindspore():
         assert " mindspore\n" not in answer.stderr
 
 
-def test_an_unknown_command_is_a_usage_error():
-    answer = command("rum")
-    assert answer.returncode == 2
-    assert "run" in answer.stderr
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [(["rnu"], "run"), (["model", "verfy"], "verify"), (["bench", "updaet"], "update")],
+)
+def test_a_word_that_is_none_is_told_the_nearest(words, meant, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith(f"(did you mean '{meant}'?)\n")
+
+
+@pytest.mark.parametrize(
+    "words", [["status", ""], ["model", "list", ""], ["validate", "job.yaml", "--root", ""]]
+)
+def test_an_empty_word_is_no_path(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert "an empty word is no path" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["status"], ["model", "verify"], ["exec"]])

@@ -142,6 +142,29 @@ def test_what_cannot_be_carried_out(words, capsys):
     capsys.readouterr()
 
 
+@pytest.mark.parametrize("action", ["list", "verify", "diff"])
+def test_a_place_that_does_not_exist(action, tmp_path, capsys):
+    assert model(action, tmp_path / "absent") == 2
+    assert "absent does not exist" in capsys.readouterr().err
+
+
 def test_a_place_with_no_versions(tmp_path, capsys):
     assert model("list", tmp_path) == 2
-    assert "holds the model versions of 0 jobs" in capsys.readouterr().err
+    assert f"{tmp_path} holds no model versions" in capsys.readouterr().err
+    (tmp_path / "model.ckpt").touch()
+    assert model("list", tmp_path / "model.ckpt") == 2
+    assert "model.ckpt is no directory" in capsys.readouterr().err
+
+
+def test_a_version_that_is_no_number(capsys):
+    with pytest.raises(SystemExit):
+        model("rollback", "job.yaml", "--root", ".", "--to", "x")
+    assert "argument --to: 'x' is no whole number of at least 1" in capsys.readouterr().err
+
+
+def test_a_missing_key_is_not_the_models_fault(store, capsys):
+    pytest.importorskip("cryptography")
+    absent = store.directory / "absent.pem"
+    for place in (store.directory, store.path(1) / "model.ckpt"):
+        assert model("verify", place, "--public-key", absent) == 12
+        assert f"the key {absent} cannot be read" in capsys.readouterr().err

@@ -110,3 +110,11 @@ def test_help_is_quick_and_imports_nothing_heavy():
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert "Exit code: 0; 10 if a round" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--rounds", "0"), ("--poll", "nan"), ("--worker-limit", "-1.0")]
+)
+def test_an_option_out_of_range_is_named(toy_job, capsys, option, value):
+    assert main(command(toy_job, option, value)) == 12
+    assert f"{option} is {value}; it must be more than 0" in capsys.readouterr().err

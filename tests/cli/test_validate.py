@@ -85,6 +85,15 @@ def test_with_a_root_the_files_are_looked_for(
     assert main(["validate", str(path), "--root", str(root)]) == 0
 
 
+def test_a_root_that_is_not_there_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["validate", str(write(tmp_path)), "--root", str(tmp_path / "absent")]) == 2
+    said = capsys.readouterr()
+    assert f"--root is {tmp_path / 'absent'}, which does not exist" in said.err
+    assert "valid" not in said.out
+
+
 def test_a_missing_file_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", str(tmp_path / "none.yaml")]) == 3
     assert "none.yaml: No such file" in capsys.readouterr().err

@@ -35,6 +35,12 @@ def test_all_checks_run_and_leave_nothing_behind(tmp_path, monkeypatch):
     assert tree(tmp_path) == []
 
 
+def test_a_root_that_is_not_there_is_no_good_one(tmp_path):
+    (root,) = [each for each in diagnose(tmp_path / "absent", quick=True) if each.check == "root"]
+    assert root.level is Level.WARNING
+    assert f"there is no {tmp_path / 'absent'}" in root.message
+
+
 def test_the_first_problem_gives_the_exit_code():
     assert worst_exit_code([note("a", "b"), warning("a", "b", "c")]) == 0
     findings = [
