@@ -1,4 +1,4 @@
-"""Shows what a run came to: tables, a picture, a page and the accuracy matrix, below its root.
+"""Shows what a run came to: tables, a picture, a page and a matrix of held-out accuracies.
 
 ``python report.py --root DIR`` renders them again for a run that is over.
 """
@@ -65,7 +65,7 @@ def write(root: Path, console: Console, began: float | None = None) -> None:
             f"{total} pictures, {results.unanswered} left without an answer."
         )
     console.print(f"In service, by domain: {learning(results)}")
-    results.matrix.save(root / "accuracy_matrix.json")
+    results.matrix.save(root / "held_out_matrix.json")
     with write_file(root / "report.png") as picture:
         figure.draw(results, picture, headline(results))
     write_text(root / "report.html", page.render(results))

@@ -184,7 +184,7 @@ def test_what_was_forgotten_is_said_and_saved(reported):
     )
     assert told in " ".join(printed.split())
     assert told in words
-    matrix = AccuracyMatrix.load(root / "accuracy_matrix.json")
+    matrix = AccuracyMatrix.load(root / "held_out_matrix.json")
     assert matrix.learned == ["day", "night", "round 3 (refused)"]
     assert matrix.values.tolist() == [[0.983, 0.361], [0.978, 0.944], [0.978, 0.944]]
     assert matrix.baseline.tolist() == [0.167, 0.172]
