@@ -22,7 +22,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
@@ -31,7 +31,7 @@ from parts import CLASS_NAMES, height_field
 from scenes import CANVAS, DAY, NIGHT, Condition, photograph
 
 from sedna_tinyms.artifact.files import write_json, write_text
-from sedna_tinyms.errors import SednaTinyMSError, StorageError
+from sedna_tinyms.errors import SednaTinyMSError, StorageError, did_you_mean
 
 HERE = Path(__file__).resolve().parent
 DATASET = Path("data/workshop")
@@ -47,6 +47,10 @@ REAL = {
     "REPLAY_BYTES": "60000000",  # 3,800 activations, of 16 kB each
 }
 """Settings for real pictures, which begin from ImageNet's weights."""
+
+PARTS = ("trainSpec", "evalSpec", "deploySpec")
+UNSET = ("ENGINE", "HE_QUOTA_BYTES", "QUANTIZE")
+"""Settings that the workers read beside those in job.yaml."""
 
 
 class Drawn(NamedTuple):
@@ -125,14 +129,39 @@ def _setting(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name and equals):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    known = _known_settings()
+    if name.upper() not in known:
+        raise argparse.ArgumentTypeError(
+            f"no worker has a setting {name!r:.80}{did_you_mean(name.upper(), known)}; "
+            f"one of {', '.join(known)}"
+        )
     return name.upper(), value
+
+
+def _known_settings() -> list[str]:
+    """Return the names of what the workers read: those in job.yaml, and those left out there."""
+    *_, job = yaml.safe_load_all((HERE / "job.yaml").read_text(encoding="utf-8"))
+    named = (entry["name"] for part in PARTS for entry in _container(job["spec"], part)["env"])
+    return sorted({*named, *REAL, *UNSET})
+
+
+def _container(spec: dict[str, Any], part: str) -> dict[str, Any]:
+    container: dict[str, Any] = spec[part]["template"]["spec"]["containers"][0]
+    return container
 
 
 def _clear(root: Path, *, replace: bool) -> None:
     """Make sure that nothing is below the root; remove nothing but an earlier run."""
-    if root.is_file():
-        raise StorageError(f"{root} is a file; name a directory as --root")
-    if not root.exists() or not any(root.iterdir()):
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        empty = not any(root.iterdir())
+    except FileExistsError:
+        raise StorageError(f"{root} is a file; name a directory as --root") from None
+    except OSError as error:
+        raise StorageError(
+            f"{str(root)!r:.120} can be no directory: {error.strerror}; name another --root"
+        ) from error
+    if empty:
         return
     if not replace or not (root / PREPARED).exists():
         raise StorageError(
@@ -218,8 +247,8 @@ def write_job(
         share = int(spec["dataset"]["trainProb"] * smallest)
         spec["trainSpec"]["trigger"]["condition"]["threshold"] = share
     found: list[dict[str, str]] = []
-    for part in ("trainSpec", "evalSpec", "deploySpec"):
-        container = spec[part]["template"]["spec"]["containers"][0]
+    for part in PARTS:
+        container = _container(spec, part)
         container["args"] = [str(HERE / container["args"][0])]
         own = {entry["name"]: entry["value"] for entry in container["env"]}
         if part == "trainSpec":

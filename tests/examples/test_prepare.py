@@ -1,4 +1,5 @@
 import json
+import re
 
 import folders
 import numpy as np
@@ -6,7 +7,7 @@ import prepare
 import pytest
 from PIL import Image
 
-from sedna_tinyms.errors import DatasetError
+from sedna_tinyms.errors import DatasetError, StorageError
 from sedna_tinyms.jobs.manifest.loading import load_job
 from sedna_tinyms.tinyms.model import read_weights
 
@@ -53,6 +54,19 @@ def test_one_folder_a_class(tmp_path):
     metadata = read_weights(root / "models/initial/initial.ckpt").metadata
     assert json.loads(metadata["class_names"]) == ["blue", "red"]
     assert json.loads(metadata["width"]) == 0.25
+
+
+def test_a_setting_that_no_worker_has_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        run(tmp_path / "root", "--set", "strategi=head")
+    assert "'strategi' (did you mean 'STRATEGY'?)" in capsys.readouterr().err
+    assert not (tmp_path / "root").exists()
+
+
+def test_every_setting_that_a_worker_reads_can_be_set():
+    scripts = [(prepare.HERE / name).read_text() for name in ("job.py", "infer.py")]
+    read = {name for text in scripts for name in re.findall(r'(?:setting|mounted)\("(\w+)"', text)}
+    assert read - {"BASE_MODEL_URL"} <= set(prepare._known_settings())  # that one is the runner's
 
 
 def test_splits_given_by_folders(tmp_path):
@@ -151,3 +165,11 @@ def test_a_root_that_is_a_file_is_left_alone(tmp_path, capsys):
     (tmp_path / "job.yaml").write_text("mine")
     assert run(tmp_path / "job.yaml", "--replace") == 13
     assert "job.yaml is a file; name a directory as --root" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["prepare.py/below", "r" * 300])
+def test_a_root_that_can_be_no_directory_is_one_clear_line(tmp_path, capsys, name):
+    (tmp_path / "prepare.py").touch()
+    assert run(tmp_path / name) == StorageError.exit_code
+    [line] = capsys.readouterr().err.splitlines()
+    assert "can be no directory" in line
