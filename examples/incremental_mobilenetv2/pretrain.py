@@ -2,7 +2,7 @@
 
 What ImageNet is to a model for photos, `shapes` is to the demo's: the job starts from a network
 that can see, and knows no part. Trained with PyTorch, whose step takes a third of the time here,
-and kept under torchvision's names, which the TinyMS core reads. Needs ``sedna-tinyms[bench]``,
+and kept under torchvision's names, which the TinyMS core reads. Needs the extra ``bench``,
 and a quarter of an hour::
 
     python pretrain.py backbone.npz

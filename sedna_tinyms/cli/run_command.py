@@ -150,11 +150,13 @@ def _dry_run(job: Job, arguments: argparse.Namespace) -> int:
 
 def _plan(would: Rehearsal) -> list[str]:
     when = "at once" if would.begins else "later"
+    begins = f"begin {when} ({would.reason}), from {would.base_model}"
+    goes_on = f"go on from its {would.step} step"
     return [
         f"would write to {would.output}",
         *(f"would start {kind:9} {command}" for kind, command in would.commands.items()),
         f"{would.new} new samples; {would.waiting} would wait for training: round {would.round} "
-        f"would begin {when} ({would.reason}), from {would.base_model}",
+        f"would {goes_on if would.step else begins}",
         "dry run: nothing was started, and nothing was written",
     ]
 

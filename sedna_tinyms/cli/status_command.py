@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from sedna_tinyms.jobs.progress import figures_in_words, rounds_table
 from sedna_tinyms.jobs.status import JobStanding, find_jobs
 
 __all__ = ["configure", "run"]
+
+LONGEST_LINE = 10_000
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +40,8 @@ def _print_job(job: JobStanding) -> None:
     runner = f"run by process {job.runner}" if job.runner else "not running"
     state = f"{job.stage} {job.condition} since {job.since}"
     title = f"{job.namespace}/{job.name}: {state}, {runner}\n{job.output}"
-    console = Console(highlight=False)
+    # Elsewhere than on a terminal lines are read by programs, and are as long as they are.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else LONGEST_LINE)
     console.print(rounds_table(title, job.rounds))
     if not job.rounds:
         console.print("no round yet")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -105,8 +106,9 @@ class DatasetReader:
         Parameters
         ----------
         now : float
-            The time in seconds since the epoch, to tell for how long the file has been left
-            alone: whether an arrival is over, and whether a last line without a newline settled.
+            The time of a clock that is never set, `time.monotonic`, to tell for how long the file
+            has been left alone: whether an arrival is over, and whether a last line without a
+            newline settled.
         quiet_seconds : float
             An arrival is over when the file has been left alone this long, or after
             `ARRIVAL_AT_MOST` seconds. Lines appended one by one are one arrival that way, as they
@@ -147,18 +149,20 @@ class DatasetReader:
     def _seconds_left_alone(self, status: os.stat_result, now: float) -> float:
         """Return for how long the file is known not to have changed.
 
-        That is since its last change; or since this reader saw it first as it is, where the change
-        lies in the future because the clock was set back, or the file is another machine's.
+        That is since this reader saw it first as it is. Its time stamp is that of a clock that is
+        set now and then, or another machine's: it counts at the first look of all, where there is
+        nothing else to go by.
         """
         looked_at = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-        if looked_at != self._looked_at or now < self._alone_since:
-            self._looked_at, self._alone_since = looked_at, now
-        return now - min(status.st_mtime, self._alone_since)
+        if looked_at != self._looked_at:
+            age = 0.0 if self._looked_at else max(0.0, time.time() - status.st_mtime)
+            self._looked_at, self._alone_since = looked_at, now - age
+        return now - self._alone_since
 
     def _still_arriving(self, left_alone: float, now: float, quiet_seconds: float) -> bool:
         if quiet_seconds <= 0 or left_alone >= quiet_seconds:
             return False
-        if self._growing_since is None or now < self._growing_since:
+        if self._growing_since is None:
             self._growing_since = now
         return now - self._growing_since < ARRIVAL_AT_MOST
 

@@ -25,8 +25,7 @@ from sedna_tinyms.jobs.records import RoundRecord
 from sedna_tinyms.jobs.workers.worker import last_lines
 
 if TYPE_CHECKING:  # rich takes a tenth of a second to import, and plain lines do without it
-    from rich.console import RenderableType
-    from rich.table import Table
+    from rich.console import Group, RenderableType
 
 __all__ = ["LiveView", "figures_in_words", "rounds_table", "show_progress"]
 
@@ -37,10 +36,14 @@ FIGURES = {
     "bwt": "backward transfer",
     "fwt": "forward transfer",
 }
-ROUNDS_SHOWN = 15
+HEADINGS = ("round", "samples", "train", "eval", "deploy", "outcome")
+REASON_INDENT = len("round  ")
+ROUNDS_SHOWN = 6
+"""In the live view: each takes two lines or three, and a terminal has 24."""
 STYLES = {
     "deployed": "green",
     "deployed, rolled back": "red",
+    "interrupted": "yellow",
     "refused": "yellow",
     "failed": "red",
 }
@@ -139,29 +142,38 @@ class LiveView:
             [Text(f"  {line}", style="dim") for line in last_lines(worker.log, 1)] if worker else []
         )
         lines.append(Text(self._inference, style="dim"))
-        return Group(rounds_table(self._title, self._records[-15:]), *lines)
+        return Group(rounds_table(self._title, self._records[-ROUNDS_SHOWN:]), *lines)
 
     def _do(self, what: str) -> None:
         self._now, self._since = what, time.monotonic()
 
 
-def rounds_table(title: str, records: Sequence[RoundRecord]) -> Table:
-    """Return a table of rounds to print with rich: what each cost, brought, and why."""
-    from rich.table import Table
+def rounds_table(title: str, records: Sequence[RoundRecord]) -> Group:
+    """Return a table of rounds to print with rich: what each cost and brought, and below it why."""
+    from rich.console import Group
+    from rich.padding import Padding
     from rich.text import Text
 
-    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
-    for heading in ("round", "samples", "train", "eval", "deploy", "outcome", "why"):
-        table.add_column(heading, justify="right" if heading in ("round", "samples") else "left")
-    for record in records:
-        table.add_row(
-            str(record.round),
-            f"{record.train_samples}+{record.eval_samples}",
-            *(str(record.stages.get(stage, "-")) for stage in ("train", "eval", "deploy")),
-            Text(record.verdict, style=STYLES.get(record.verdict, "")),
-            Text((record.rolled_back or record.reason).partition("\n")[0]),
-        )
-    return table
+    rows = [HEADINGS, *map(_cells, records)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    heading, *lines = [Text("  ".join(map(str.ljust, row, widths)).rstrip()) for row in rows]
+    heading.stylize("bold")
+    parts: list[RenderableType] = [Text(title), heading]
+    for record, line in zip(records, lines, strict=True):
+        line.stylize(STYLES.get(record.verdict, ""), -len(record.verdict))
+        parts.append(line)
+        if why := (record.rolled_back or record.reason).partition("\n")[0]:
+            parts.append(Padding.indent(Text(why), REASON_INDENT))
+    return Group(*parts)
+
+
+def _cells(record: RoundRecord) -> tuple[str, ...]:
+    return (
+        f"{record.round:>{len(HEADINGS[0])}}",
+        f"{record.train_samples}+{record.eval_samples}",
+        *(str(record.stages.get(stage, "-")) for stage in ("train", "eval", "deploy")),
+        record.verdict,
+    )
 
 
 def figures_in_words(figures: Mapping[str, float | None]) -> str:

@@ -39,8 +39,10 @@ class Rehearsal:
         How many samples the dataset has that no run has counted.
     waiting : int
         How many samples wait to be trained on, those included.
+    step : str or None
+        The step from which a round that was cut short would go on.
     begins, reason : bool, str
-        Whether the round would begin at once, and why.
+        Whether the round would begin, or go on, at once, and why.
     output : str
         Where the run would write.
     commands : dict of str to str
@@ -51,6 +53,7 @@ class Rehearsal:
     base_model: str
     new: int
     waiting: int
+    step: str | None
     begins: bool
     reason: str
     output: str
@@ -80,7 +83,7 @@ def rehearse(
     with Endpoint(lambda _: None, port):
         pass
     state = JobState(layout.journal, job, paths.local(job.dataset.url))
-    new = state.intake.look(time.time())
+    new = state.intake.look(time.monotonic())
     state.intake.arrived(new, state.intake.reading)
     waiting = state.intake.num_of_samples
     now = datetime.now().time()
@@ -91,8 +94,9 @@ def rehearse(
         base_model=base_model(state, job, base).url,
         new=len(new),
         waiting=waiting,
+        step=state.step,
         begins=state.step is not None or (bool(verdict) and state.intake.may_start),
-        reason=verdict.reason,
+        reason=verdict.reason if state.step is None else "it was cut short",
         output=str(layout.output),
         commands={
             kind: shlex.join(worker_command(kind, template, directory))

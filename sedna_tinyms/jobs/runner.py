@@ -301,7 +301,7 @@ class JobRunner:
 
     def _look_at_dataset(self, state: JobState) -> None:
         try:
-            new = state.intake.look(time.time(), self._quiet_seconds)
+            new = state.intake.look(time.monotonic(), self._quiet_seconds)
             problem = ""
         except DatasetError as error:
             new, problem = [], str(error)

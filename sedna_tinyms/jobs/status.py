@@ -29,7 +29,7 @@ class JobStanding:
     since : str
         When that was reached.
     rounds : tuple of RoundRecord
-        The rounds of ``report.json``.
+        The rounds of ``report.json``; one that no runner plays any more is ``interrupted``.
     continual_learning : dict of str to float or None
         Accuracy, forgetting, BWT and FWT of ``accuracy_matrix.json``; empty if there is none.
     """
@@ -88,15 +88,19 @@ def _standing(output: Path, document: dict[str, Any]) -> JobStanding:
     conditions = document["status"]["conditions"]
     last, metadata = conditions[-1], document["metadata"]
     report = _read_json(output / "report.json")
+    runner = runner_of(output / "run.lock")
+    rounds = tuple(RoundRecord.of_json(record) for record in report.get("rounds", []))
+    if runner is None and rounds and rounds[-1].outcome == "running":
+        rounds[-1].outcome = "interrupted"
     return JobStanding(
         name=metadata["name"],
         namespace=metadata.get("namespace", "default"),
         output=output,
-        runner=runner_of(output / "run.lock"),
+        runner=runner,
         stage=last["stage"],
         condition=last["type"],
         since=last["lastTransitionTime"],
-        rounds=tuple(RoundRecord.of_json(record) for record in report.get("rounds", [])),
+        rounds=rounds,
         continual_learning=report.get("continual_learning", {}),
     )
 

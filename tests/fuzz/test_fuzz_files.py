@@ -16,14 +16,12 @@ from sedna_tinyms.artifact.version import describe, open_version, write_version
 from sedna_tinyms.artifact.weights_content import read_content, require_finite
 from sedna_tinyms.backend import ONNXBackend
 from sedna_tinyms.errors import DatasetError, ModelFileError, SednaTinyMSError, StorageError
-from sedna_tinyms.jobs.dataset import DatasetReader
+from sedna_tinyms.jobs.dataset import SETTLED_AFTER, DatasetReader
 from sedna_tinyms.jobs.journal import Journal
 from sedna_tinyms.learning.cache import ActivationCache
 from sedna_tinyms.learning.memory import ReplayMemory
 from sedna_tinyms.learning.state_file import read_state, write_state
 from sedna_tinyms.sedna.core.hot_update import ModelLoadingThread
-
-LATER = 4e9
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +54,13 @@ def test_dataset_lines(room, parts):
     path = room / "samples.txt"
     path.write_bytes(b"")
     reader, samples = DatasetReader(path), []
-    for part in parts:
+    for start, part in enumerate(parts):
         with path.open("ab") as file:
             file.write(part)
         try:
-            samples += reader.read_new(LATER)
-            reader.go_on_from(reader.reading)
+            for now in (100.0 * start, 100.0 * start + SETTLED_AFTER):
+                samples += reader.read_new(now)
+                reader.go_on_from(reader.reading)
         except DatasetError:
             break  # until somebody mends the file
     whole = path.read_bytes().decode("utf-8", "replace").replace("\ufeff", "")

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from sedna_tinyms.jobs import events
-from sedna_tinyms.jobs.progress import LiveView, show_progress
+from sedna_tinyms.jobs.progress import LiveView, rounds_table, show_progress
 from sedna_tinyms.jobs.records import RoundRecord, StageRecord
 from sedna_tinyms.jobs.workers.worker import WorkerExit
 
@@ -74,3 +74,15 @@ def test_the_last_line_of_the_running_workers_log_is_shown(story):
     console.print(view)
     assert "round 1: training" in console.file.getvalue()
     assert "epoch 2 [of 3]" in console.file.getvalue()
+
+
+def test_at_80_columns_each_reason_is_whole_below_its_round(story):
+    record = story[-2].record
+    record.stages["eval"] = StageRecord(123.4, 1_200_000_000, 0)
+    record.finish("refused", "accuracy_delta[0] 0.005 is not > 0.02, on 72 samples")
+    console = Console(file=io.StringIO(), width=80)
+    console.print(rounds_table("default/toy", [record, record]))
+    lines = console.file.getvalue().splitlines()
+    row = "    1  8+2      12.3 s, 0.90 GB  123.4 s, 1.20 GB  -       refused"
+    why = "       accuracy_delta[0] 0.005 is not > 0.02, on 72 samples"
+    assert [line.rstrip() for line in lines[2:]] == [row, why] * 2

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sedna_tinyms.learning.strategies import Lesson
-from sedna_tinyms.learning.strategies.latent import MOST_STEPS, Latent, within_steps
+from sedna_tinyms.learning.strategies.latent import Latent
 from sedna_tinyms.learning.strategies.lwf import LwF
 
 
@@ -32,17 +32,16 @@ def test_without_memory_the_previous_network_counts_as_much_as_the_label():
 
 
 @pytest.mark.parametrize("more", [0, 1, 5000])
-def test_no_more_is_looked_at_than_the_steps_take(more):
-    most = MOST_STEPS * 2
+def test_no_more_is_looked_at_than_asked_for(more):
+    most = 200
     whole = lesson(most + more, 2 * (most + more), new=3)
     numbers = np.arange(len(whole.items))
-    whole = replace(
-        whole, items=numbers[:, None], labels=numbers, domains=list(numbers), batch_size=2, seed=0
-    )
-    taken = within_steps(whole)
+    whole = replace(whole, items=numbers[:, None], labels=numbers, domains=list(numbers), seed=0)
+    taken = whole.remembering_at_most(most)
     assert len(taken.items) == most + 3
     assert len(set(taken.labels.tolist())) == most + 3
     np.testing.assert_array_equal(taken.items[:, 0], taken.labels)
     np.testing.assert_array_equal(taken.domains, taken.labels)
     np.testing.assert_array_equal(taken.labels[-3:], numbers[-3:])
-    assert taken.thinness == pytest.approx(whole.thinness, abs=0.01) == 0.5
+    assert whole.thinness == 0.5
+    assert taken.thinness == 1 - most / whole.seen

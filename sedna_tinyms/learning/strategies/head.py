@@ -31,6 +31,14 @@ point better and 3 a point worse.
 """
 
 
+MOST_REMEMBERED = 2000
+"""However many samples are remembered, a round costs no more than with these.
+
+The previous classifier knows the others: in three splits of PACS's training pictures, a twentieth
+of all that was remembered was as good as all, within a point.
+"""
+
+
 class Head(Strategy):
     """Softmax regression on the features of all samples, remembered and new.
 
@@ -45,8 +53,8 @@ class Head(Strategy):
 
     def learn(self, lesson: Lesson) -> list[float]:
         """See `Strategy.learn`; one loss an iteration."""
-        features = lesson.items.reshape(len(lesson.items), -1)
-        return solve_head(lesson, features)
+        lesson = lesson.remembering_at_most(MOST_REMEMBERED)
+        return solve_head(lesson, lesson.items.reshape(len(lesson.items), -1))
 
 
 def solve_head(lesson: Lesson, features: NDArray[Any]) -> list[float]:

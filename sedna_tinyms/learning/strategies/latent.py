@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,7 +46,7 @@ class Latent(Strategy):
 
     def learn(self, lesson: Lesson) -> list[float]:
         """See `Strategy.learn`; one loss an epoch."""
-        lesson = within_steps(lesson)
+        lesson = lesson.remembering_at_most(MOST_STEPS * lesson.batch_size)
         known, targets = lesson.known_classes, lesson.targets()
         logits, features = lesson.answers(lesson.items)
         if not known:
@@ -64,24 +62,3 @@ class Latent(Strategy):
         weights = np.full(len(lesson.items), opinion, np.float32)
         weights[-lesson.new :] = opinion / 2
         return weights
-
-
-def within_steps(lesson: Lesson) -> Lesson:
-    """Return a lesson with no more remembered samples than `MOST_STEPS` take.
-
-    The others would only cost the previous network's opinion of them. Those that stay are drawn
-    at random, and stand for all: the lesson is no thinner for it.
-    """
-    remembered = len(lesson.items) - lesson.new
-    most = MOST_STEPS * lesson.batch_size
-    if remembered <= most:
-        return lesson
-    drawn = np.random.default_rng(lesson.seed).choice(remembered, most, replace=False)
-    chosen = np.concatenate([np.sort(drawn), np.arange(remembered, len(lesson.items))])
-    return replace(
-        lesson,
-        items=lesson.items[chosen],
-        labels=lesson.labels[chosen],
-        domains=[lesson.domains[index] for index in chosen],
-        seen=lesson.seen * most // remembered,
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -85,6 +85,23 @@ class Lesson:
         """Share of the earlier rounds' samples that is not remembered; all of them, if unknown."""
         remembered = len(self.items) - self.new
         return max(0.0, 1 - remembered / self.seen) if self.seen else 1.0
+
+    def remembering_at_most(self, most: int) -> Lesson:
+        """Return a lesson with no more remembered samples, so that its cost has a bound.
+
+        Those that stay are drawn at random; the lesson is as thin as if no others were remembered.
+        """
+        remembered = len(self.items) - self.new
+        if remembered <= most:
+            return self
+        drawn = np.random.default_rng(self.seed).choice(remembered, most, replace=False)
+        chosen = np.concatenate([np.sort(drawn), np.arange(remembered, len(self.items))])
+        return replace(
+            self,
+            items=self.items[chosen],
+            labels=self.labels[chosen],
+            domains=[self.domains[index] for index in chosen],
+        )
 
     def answers(self, items: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return what the network says now: logits (N, classes) and pooled features (N, D)."""
