@@ -32,3 +32,21 @@ def test_python_in_the_pages_is_python_and_imports_what_exists(page):
             if isinstance(statement, ast.ImportFrom) and not statement.module.startswith("sedna."):
                 names = ", ".join(name.name for name in statement.names)
                 exec(f"from {statement.module} import {names}", {})  # noqa: S102
+
+
+def test_the_contents_of_the_user_guide_name_all_of_it():
+    guide = (ROOT / "docs/user-guide.md").read_text()
+    contents = re.findall(r"^- \[(.*)\]\(#", guide, re.MULTILINE)
+    assert contents == re.findall(r"^## (.*)", guide, re.MULTILINE)
+
+
+def test_every_dependency_has_an_upper_and_a_lower_bound():
+    tomllib = pytest.importorskip("tomllib")  # Python 3.11
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    for needed in [
+        *project["dependencies"],
+        *(line for lines in extras.values() for line in lines),
+    ]:
+        if not needed.startswith("sedna-tinyms["):
+            assert re.fullmatch(r"[\w-]+>=[\d.]+,<\d[\d.]*", needed), needed
