@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from sedna_tinyms.cli import main
+from sedna_tinyms.jobs.manifest.templates import INJECTED, SETTINGS
+from sedna_tinyms.sedna.common.config import BaseConfig
 
 JOB = Path(__file__).parents[2] / "examples" / "incremental_mobilenetv2" / "job.yaml"
 
@@ -47,6 +49,26 @@ def test_warnings_do_not_fail(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     path = write(tmp_path, "metric: accuracy_delta[0]", "metric: accuracy_delta")
     assert main(["validate", str(path)]) == 0
     assert "warning: spec.deploySpec.trigger.condition.metric" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("name", "meant"), [("STRATEGI", "STRATEGY"), ("strategy", "STRATEGY")])
+def test_a_misspelt_setting_is_noticed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, meant: str
+) -> None:
+    path = write(tmp_path, "{name: STRATEGY,", f"{{name: {name},")
+    assert main(["validate", str(path)]) == 0
+    line = path.read_text(encoding="utf-8").split(name)[0].count("\n") + 1
+    (said,) = [each for each in capsys.readouterr().out.splitlines() if "warning: " in each]
+    assert said.startswith(f"{path}:{line}: warning: spec.trainSpec.template.")
+    assert f"{name} is none of the known settings (did you mean '{meant}'?)" in said
+
+
+def test_a_setting_of_the_scripts_own_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, "{name: STRATEGY,", "{name: CAMERA_ANGLE,")
+    assert main(["validate", str(path)]) == 0
+    assert "warning" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -97,3 +119,9 @@ def test_a_root_that_is_not_there_is_named(
 def test_a_missing_file_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", str(tmp_path / "none.yaml")]) == 3
     assert "none.yaml: No such file" in capsys.readouterr().err
+
+
+def test_every_variable_of_the_worker_library_is_a_known_setting() -> None:
+    variables = {each.variable for each in vars(BaseConfig).values() if hasattr(each, "variable")}
+    assert len(variables) > 20
+    assert variables <= SETTINGS | INJECTED

@@ -5,7 +5,9 @@ As in `crosschecks`, what the schema has found wrong already is passed over.
 
 from __future__ import annotations
 
-from sedna_tinyms.errors import did_you_mean
+from difflib import get_close_matches
+
+from sedna_tinyms.errors import LONGEST_NAME, did_you_mean
 from sedna_tinyms.jobs.manifest.findings import Findings
 from sedna_tinyms.jobs.manifest.resources import CONTAINER_IGNORED, POD_IGNORED
 from sedna_tinyms.jobs.manifest.yaml_source import YamlNode, text_at
@@ -33,6 +35,21 @@ INJECTED = {
     "MODEL_HOT_UPDATE_CONFIG",
 }
 """Variables that the controllers set, over what a template says."""
+
+SETTINGS = {
+    *("BACKEND_TYPE", "DEVICE_CATEGORY", "LOG_LEVEL", "PARAMETERS", "MODEL_NAME"),
+    *("PRETRAINED_MODEL_URL", "SERVICE_NAME", "TRANSMITTER", "AGG_DATA_PATH"),
+    *("S3_ENDPOINT_URL", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY"),
+    *("SEDNA_TINYMS_SIGNING_KEY", "SEDNA_TINYMS_PUBLIC_KEY", "SEDNA_TINYMS_REQUIRE_SIGNED"),
+    *("SEDNA_TINYMS_ACTIVATIONS", "SEDNA_TINYMS_KEEP_ONEDNN_DEFAULT"),
+    *("CLASS_NAMES", "INPUT_SHAPE", "WIDTH", "STRATEGY", "EPOCHS", "LEARNING_RATE", "BATCH_SIZE"),
+    *("SEED", "REPLAY_BYTES", "QUANTIZE", "ENGINE"),
+    *("INCOMING_URL", "RESULT_SAVED_URL", "HE_SAVED_URL", "HE_QUOTA_BYTES"),
+}
+"""Variables that the worker library and this package read, and the example's worker scripts."""
+
+LIKENESS = 0.85
+"""From which a name is taken for one of `SETTINGS` misspelt: a letter or two."""
 
 
 def check_template(kind: str, template: YamlNode, path: str, findings: Findings) -> None:
@@ -122,6 +139,13 @@ def _check_environment(kind: str, container: YamlNode, path: str, findings: Find
             findings.warning(
                 variable.line, where, f"{name} is overwritten where Sedna sets it itself"
             )
+        if meant := _meant(name):
+            findings.warning(
+                variable.line,
+                where,
+                f"{name} is none of the known settings (did you mean {meant!r}?): it is ignored, "
+                "unless the script itself reads it",
+            )
         if variable.get("valueFrom") is not None:
             findings.warning(
                 variable.line, where, f"{name} is not set here: valueFrom needs a cluster"
@@ -141,6 +165,14 @@ def _check_environment(kind: str, container: YamlNode, path: str, findings: Find
             f"sets no BACKEND_TYPE: unless the {kind} script does, KubeEdge's library takes "
             "TENSORFLOW",
         )
+
+
+def _meant(name: str) -> str | None:
+    """Return the setting of which a variable's name is a misspelling, if it is one."""
+    known = SETTINGS | INJECTED
+    if name in known or len(name) > LONGEST_NAME:
+        return None
+    return next(iter(get_close_matches(name.upper(), sorted(known), n=1, cutoff=LIKENESS)), None)
 
 
 def _check_expansions(container: YamlNode, path: str, findings: Findings) -> None:
