@@ -135,7 +135,8 @@ DIFFERENCES: dict[str, Difference] = {
         "The samples of a failed round",
         "lost",
         "trained on once more in the next round, which begins when something new arrives; "
-        "after a second failure they stay in the round's data.txt only",
+        "where the train or eval worker fails with them a second time, they stay in the round's "
+        "data.txt only; other failures, such as a full disk's or the deployment's, do not count",
     ),
     "crashed worker": Difference(
         "A train or eval script crashes, and its template has no restartPolicy",

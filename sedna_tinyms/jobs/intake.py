@@ -3,9 +3,9 @@
 Counting and splitting are Sedna's (see `dataset`). Three things are added, because a job on one
 machine should lose nothing silently:
 
-- The samples of a failed round come back once, for the next round. Those that have failed a round
-  twice stay out, so that one bad sample cannot fail every round to come; they remain in the
-  round's ``data.txt``.
+- The samples of a failed round come back for the next round. Those on which a train or eval worker
+  has failed twice stay out, so that one bad sample cannot fail every round to come; they remain in
+  the round's ``data.txt``. Other failures, such as the disk's, are no fault of theirs.
 - A round needs a sample that has arrived since the last one began: a round that failed is not
   repeated on the spot.
 - An evaluation before which nothing arrived uses the samples of the last one, not an empty file.
@@ -41,6 +41,7 @@ class Intake:
         self._splitter = SampleSplitter(train_prob)
         self._fresh = False
         self._returned: list[str] = []
+        self._put_back: list[str] = []
         self._in_round: list[str] = []
         self._in_round_again: list[str] = []
         self._eval: list[str] = []
@@ -48,7 +49,7 @@ class Intake:
     @property
     def num_of_samples(self) -> int:
         """How many samples wait to be trained on: the metric of the train trigger."""
-        return len(self._returned) + self._splitter.num_of_samples
+        return len(self._returned) + len(self._put_back) + self._splitter.num_of_samples
 
     @property
     def total(self) -> int:
@@ -96,7 +97,8 @@ class Intake:
     def take_train(self) -> None:
         """Give all samples that wait to a round: they are its `train_samples`."""
         self._in_round_again, self._returned = self._returned, []
-        self._in_round = self._splitter.take_train()
+        self._in_round = self._put_back + self._splitter.take_train()
+        self._put_back = []
         self._fresh = False
 
     def take_eval(self) -> None:
@@ -107,12 +109,19 @@ class Intake:
         """Let go of the round's samples: they are learned."""
         self._in_round, self._in_round_again = [], []
 
-    def round_failed(self) -> None:
-        """Keep the round's samples for the next one, but for those that failed one before."""
-        self._returned = self._in_round
+    def round_failed(self, *, in_worker: bool) -> None:
+        """Keep the round's samples for the next one.
+
+        If it failed `in_worker`, which may be because of them, those stay out with which a worker
+        failed before.
+        """
+        if in_worker:
+            self._returned = self._in_round
+        else:
+            self._returned, self._put_back = self._in_round_again, self._in_round
         self.round_completed()
 
     @property
     def given_up(self) -> int:
-        """How many samples would stay out if the round under way failed."""
+        """How many samples would stay out if a worker of the round under way failed."""
         return len(self._in_round_again)

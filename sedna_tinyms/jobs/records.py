@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from sedna_tinyms.errors import StorageError
 from sedna_tinyms.jobs.confidence import PairedTest
 from sedna_tinyms.jobs.journal import now
 from sedna_tinyms.jobs.workers.worker import WorkerExit
@@ -111,6 +112,13 @@ class RoundRecord:
     def trained(self) -> bool:
         """Whether the round has a new model."""
         return bool(self.models) and (self.failure or {}).get("stage") != "train"
+
+    @property
+    def failed_in_worker(self) -> bool:
+        """Whether the train or eval worker failed, and not what the runner does before or after."""
+        if self.failure is None or self.failure["reason"] == StorageError.__name__:
+            return False
+        return self.failure["stage"] in {"train", "eval"} & self.stages.keys()
 
     @property
     def verdict(self) -> str:

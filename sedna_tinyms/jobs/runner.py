@@ -281,11 +281,10 @@ class JobRunner:
 
     def _give_up(self, state: JobState) -> None:
         given_up = state.intake.given_up
-        if given_up:
+        if given_up and state.records[-1].failed_in_worker:
             samples = self._paths.host(self._layout.train_samples(len(state.records)))
-            self._emit(
-                Noted(f"{given_up} samples failed a second time and stay out; see {samples}")
-            )
+            why = f"{given_up} samples failed a worker for the second time and stay out"
+            self._emit(Noted(f"{why}; see {samples}"))
 
     def _wait_for_samples(self, status: JobStatus, state: JobState) -> None:
         failed = state.records and state.records[-1].outcome == "failed"

@@ -220,7 +220,7 @@ class JobState:
 
     def _end(self) -> None:
         if self.records[-1].outcome == "failed":
-            self.intake.round_failed()
+            self.intake.round_failed(in_worker=self.records[-1].failed_in_worker)
         else:
             self.intake.round_completed()
         if self.records[-1].outcome == "deployed":

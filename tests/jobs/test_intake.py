@@ -65,13 +65,28 @@ def test_samples_of_a_failed_round_come_first_in_the_next_and_then_no_more(datas
     arrived(dataset, intake, 0, 4)
     take_train(intake)
     assert intake.given_up == 0
-    intake.round_failed()
+    intake.round_failed(in_worker=True)
     assert (intake.num_of_samples, intake.may_start) == (2, False)
     arrived(dataset, intake, 4, 8)
     assert take_train(intake) == ["0", "1", "4", "5"]
     assert intake.given_up == 2
-    intake.round_failed()
+    intake.round_failed(in_worker=True)
     arrived(dataset, intake, 8, 12)
+    assert take_train(intake) == ["4", "5", "8", "9"]
+
+
+def test_what_is_no_workers_failure_does_not_count(dataset):
+    intake = Intake(dataset, 0.5)
+    arrived(dataset, intake, 0, 4)
+    take_train(intake)
+    intake.round_failed(in_worker=True)
+    for first in (4, 8):
+        arrived(dataset, intake, first, first + 4)
+        take_train(intake)
+        intake.round_failed(in_worker=False)
+    assert intake.num_of_samples == 6
+    assert take_train(intake) == ["0", "1", "4", "5", "8", "9"]
+    intake.round_failed(in_worker=True)
     assert take_train(intake) == ["4", "5", "8", "9"]
 
 
@@ -95,7 +110,7 @@ def test_the_same_calls_make_the_same_intake(dataset, moment):
         if moment != "waiting":
             take_train(intake)
         if moment == "after a failed round":
-            intake.round_failed()
+            intake.round_failed(in_worker=True)
     append(dataset, 4, 8)
     for intake in (first, later):
         look(intake, 4)

@@ -404,7 +404,28 @@ def test_the_samples_of_a_failed_round_come_back_once(toy_job, play):
         lines[0:8] + lines[10:18],
         lines[10:18] + lines[20:28],
     ]
-    assert "8 samples failed a second time and stay out" in notes(toy_job)
+    assert "8 samples failed a worker for the second time and stay out" in notes(toy_job)
+
+
+def test_what_is_no_workers_failure_does_not_use_up_the_samples_chance(toy_job, play):
+    (toy_job.output / "data").mkdir(parents=True)
+    in_the_way = toy_job.output / "data" / "train"
+    in_the_way.touch()
+
+    def mend(event):
+        if event.record.round == 2:
+            in_the_way.unlink()
+        if event.record.round == 3:
+            toy_job.plan({})
+
+    toy_job.on(RoundFinished, mend)
+    records = play({"inference": {"update": "failed"}}, hot=True, rounds=4)
+    assert outcomes(records) == ["failed", "failed", "failed", "deployed"]
+    assert [each.failure["stage"] for each in records[:3]] == ["train", "train", "deploy"]
+    lines = toy_job.dataset.read_text().splitlines()
+    shares = [line for number, line in enumerate(lines) if number % 10 < 8]
+    assert [each["lines"] for each in toy_job.seen("train")] == [shares[:24], shares[:32]]
+    assert "stay out" not in notes(toy_job)
 
 
 def test_a_failed_round_is_not_repeated_before_something_new_arrives(toy_job):
