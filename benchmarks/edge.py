@@ -57,7 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch-sizes",
         type=at_least_ones,
-        default=list(BATCH_SIZES),
+        default=",".join(map(str, BATCH_SIZES)),
         metavar="A,B",
         help="pictures asked together",
     )

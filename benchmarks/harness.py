@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +28,7 @@ from typing import Any, NoReturn
 from machine import machine
 from table import print_table
 
-from sedna_tinyms.artifact.files import write_json
+from sedna_tinyms.artifact.files import write_file, write_json
 from sedna_tinyms.errors import SednaTinyMSError, UsageError, WorkerError, did_you_mean
 from sedna_tinyms.onednn import KEEP_DEFAULT, LIMIT, limit_instruction_set
 
@@ -179,19 +180,28 @@ def main(benchmark: Benchmark, arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
 
 
+class _HelpWithDefaults(argparse.ArgumentDefaultsHelpFormatter):
+    """Tells the default of every option that has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return super()._get_help_string(action) if action.default else action.help
+
+
 def _parser(benchmark: Benchmark) -> argparse.ArgumentParser:
     description = (sys.modules[benchmark.rows.__module__].__doc__ or "").partition("\n")[0]
     parser = argparse.ArgumentParser(
-        prog=f"sedna-tinyms bench {benchmark.name}", description=description
+        prog=f"sedna-tinyms bench {benchmark.name}",
+        description=description,
+        formatter_class=_HelpWithDefaults,
     )
     repeat = "runs of a row that is quick"
-    seeds = "of the runs, in turn; 0,1,2 by default"
+    seeds = "of the runs, in turn"
     parser.add_argument("--data", type=Path, metavar="DIR", help="labelled pictures")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="pretrained MobileNetV2")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the rows to this file")
     parser.add_argument("--rows", type=_names, metavar="A,B", help="these rows only")
     parser.add_argument("--images", type=at_least_one, metavar="N", help="pictures in a round")
-    parser.add_argument("--seeds", type=_seeds, metavar="A,B", default=[0, 1, 2], help=seeds)
+    parser.add_argument("--seeds", type=_seeds, metavar="A,B", default="0,1,2", help=seeds)
     parser.add_argument("--repeat", type=at_least_one, metavar="N", default=3, help=repeat)
     parser.add_argument("--size", type=at_least_one, metavar="PX", default=224, help="input size")
     parser.add_argument("--width", type=float, default=1.0, help="factor on the channels")
@@ -244,6 +254,10 @@ def _measure(benchmark: Benchmark, options: argparse.Namespace) -> None:
     write_json(run.own / "numbers.json", numbers)
 
 
+class _TriedError(Exception):
+    """A file could be written, and was not."""
+
+
 class _Session:
     """One benchmark on its way: its rows so far, and the directory they share."""
 
@@ -260,6 +274,7 @@ class _Session:
     def carry_out(self) -> int:
         """Measure all rows, print them, write them; 10 if one failed."""
         possible = [(place, row) for place, row in self._chosen() if self._is_possible(row)]
+        self._try_to_write()
         self.facts = self._facts()
         with tempfile.TemporaryDirectory(prefix="sedna-tinyms-bench-") as directory:
             self.shared = Path(directory)
@@ -349,6 +364,12 @@ class _Session:
         environment = {"GLOG_v": "3"} | inherited | caches | dict(settings)
         limit_instruction_set(environment)
         return environment
+
+    def _try_to_write(self) -> None:
+        """Find out before hours of work whether the file can be written; it stays as it is."""
+        if self.options.json:
+            with suppress(_TriedError), write_file(self.options.json):
+                raise _TriedError
 
     def _write(self) -> None:
         if self.options.json:

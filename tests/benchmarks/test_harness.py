@@ -105,6 +105,21 @@ def test_an_unknown_row_is_refused_with_the_nearest(tmp_path):
     assert not (tmp_path / "out.json").exists()
 
 
+def test_a_file_that_cannot_be_written_is_found_before_the_first_row(tmp_path):
+    (tmp_path / "out.json").mkdir()
+    done = toy(tmp_path)
+    assert done.returncode == 13
+    assert "out.json: a directory of that name is in its place" in done.stderr
+    assert "measured" not in done.stderr
+
+
+def test_the_help_tells_the_defaults(tmp_path):
+    words = " ".join(toy(tmp_path, "--help").stdout.split())
+    assert "--repeat N runs of a row that is quick (default: 3)" in words
+    assert "--seeds A,B of the runs, in turn (default: 0,1,2)" in words
+    assert "--json OUT write the rows to this file --rows" in words
+
+
 @pytest.mark.parametrize(
     "arguments", [("--repeat", "0"), ("--images", "-1"), ("--seeds", "a,b"), ("--seeds", "")]
 )
