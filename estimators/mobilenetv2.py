@@ -20,7 +20,7 @@ from estimators.prediction import Prediction, version_of
 from estimators.quantized import TypicalPictures, typical_pictures
 from estimators.samples import Samples, as_pictures, read_samples
 from estimators.settings import Settings
-from sedna_tinyms.artifact.files import write_file
+from sedna_tinyms.artifact.files import remove_file, write_file
 from sedna_tinyms.errors import ConfigurationError, ModelFileError
 from sedna_tinyms.learning.batches import Batches
 from sedna_tinyms.learning.layers import copy_weights
@@ -274,7 +274,8 @@ class MobileNetV2Estimator(ABC):
         """Write the model; beside it what it remembers, and the same model as ONNX.
 
         The model file says by itself for which classes, width and input it is. The replay memory
-        is ``<stem>.memory.npz``, the ONNX file ``<stem>.onnx``.
+        is ``<stem>.memory.npz``, the ONNX file ``<stem>.onnx``; an older model's does not stay
+        where none is written.
 
         Raises
         ------
@@ -292,8 +293,11 @@ class MobileNetV2Estimator(ABC):
         exports = can_export() if self.settings.export_onnx is None else self.settings.export_onnx
         onnx = self._export.content(network, card) if exports else None
         self._classroom.save(path)
-        if onnx is not None:
-            with write_file(path.with_suffix(".onnx")) as temporary:
+        beside = path.with_suffix(".onnx")
+        if onnx is None:
+            remove_file(beside)
+        else:
+            with write_file(beside) as temporary:
                 temporary.write_bytes(onnx)
         save_weights(network, path, card.metadata())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from importlib.util import find_spec
@@ -15,7 +16,7 @@ from estimators.quantized import Quantizer, TypicalPictures
 from sedna_tinyms.engine import available_engines, open_engine
 from sedna_tinyms.engine.onnx_file import read_onnx
 from sedna_tinyms.errors import ModelFileError
-from sedna_tinyms.learning.layers import Outputs, TrainedPart, head_of, weights_digest
+from sedna_tinyms.learning.layers import Outputs, TrainedPart, head_of
 from sedna_tinyms.tinyms.model import MobileNetV2
 from sedna_tinyms.tinyms.model.mobilenetv2_onnx import check_onnx, mobilenetv2_onnx
 
@@ -23,6 +24,9 @@ __all__ = ["OnnxExport", "as_onnx", "can_export"]
 
 COMPARED = "compared_with_mindspore"
 """Entry of an ONNX file's metadata: the digest of the backbone that MindSpore computed alike."""
+
+HEAD = "head."
+"""What the names of the classifier's arrays begin with."""
 
 TOLERANCE = 1e-3
 
@@ -32,24 +36,14 @@ def can_export() -> bool:
     return find_spec("onnx") is not None and bool(available_engines())
 
 
-def as_onnx(network: MobileNetV2, card: ModelCard, compared: str = "") -> bytes:
-    """Return a network as an ONNX file's content.
-
-    Parameters
-    ----------
-    network, card
-        The network.
-    compared : str
-        The digest of its backbone, if that was compared with MindSpore, or will be before the file
-        is written.
-    """
-    metadata = card.metadata() | ({COMPARED: compared} if compared else {})
+def as_onnx(network: MobileNetV2, card: ModelCard) -> bytes:
+    """Return a network as an ONNX file's content."""
     return mobilenetv2_onnx(
         network,
         input_size=card.input_size,
         mean=card.mean,
         std=card.std,
-        metadata=metadata,
+        metadata=card.metadata(),
     )
 
 
@@ -97,7 +91,7 @@ class OnnxExport:
         """Make the int8 file of a trained network, and return what it costs as metrics."""
         assert self._quantizer is not None  # noqa: S101 (see `quantizes`)
         start = time.perf_counter()
-        content = as_onnx(network, card, weights_digest(network))
+        content, _ = _marked(as_onnx(network, card))
         metrics = self._quantizer.after_training(content, pictures)
         return metrics | {"seconds_quantizing": [time.perf_counter() - start]}
 
@@ -111,8 +105,7 @@ class OnnxExport:
         ConfigurationError
             If it is to be quantized, and nothing was trained.
         """
-        digest = weights_digest(network)
-        content = as_onnx(network, card, digest)
+        content, digest = _marked(as_onnx(network, card))
         pixels = _any_pixels(card.input_size) if self._seen is None else self._seen
         if digest != self._compared:
             check_onnx(content, pixels, _computed_by_mindspore(network, card.normalize(pixels)))
@@ -120,6 +113,26 @@ class OnnxExport:
         else:
             _check_head(content, pixels[:2], network)
         return content if self._quantizer is None else self._quantizer.file_of(content).content
+
+
+def _marked(content: bytes) -> tuple[bytes, str]:
+    """Note in a file which backbone it has; return it, and the digest of all but the classifier.
+
+    What is digested is the graph itself: a file that another release wrote otherwise, for another
+    input or normalization, is compared again.
+    """
+    import onnx
+
+    model = onnx.load_from_string(content)
+    digest = hashlib.sha256(model.graph.input[0].SerializeToString())
+    for node in model.graph.node:
+        if not any(name.startswith(HEAD) for name in node.input):
+            digest.update(node.SerializeToString())
+    for array in model.graph.initializer:
+        if not array.name.startswith(HEAD):
+            digest.update(array.SerializeToString())
+    model.metadata_props.add(key=COMPARED, value=digest.hexdigest())
+    return model.SerializeToString(), digest.hexdigest()
 
 
 def _computed_by_mindspore(
