@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import sedna_tinyms
+from sedna_tinyms.artifact.files import copy_file
 from sedna_tinyms.artifact.signing import PUBLIC_KEY, SIGNING_KEY, key_file
 from sedna_tinyms.artifact.store import Deployed, ModelStore
 from sedna_tinyms.artifact.version import ModelVersion, describe
@@ -63,22 +64,31 @@ class JobVersions:
         )
 
     def take_up(self) -> None:
-        """Make sure that the pointer names the model in service.
+        """Make sure that pointer and eval model are those of the model in service.
 
-        Where it does not - before the first round, or after somebody put a file in its place, or
-        after a kill between that file and the pointer - the version that has it, or a new one, is
-        deployed. What is wrong with that model is only noted: it is in service already.
+        They are not before the first round, or after somebody put a file in its place, or after a
+        kill between its file and those that follow it. Then the version that has it, or a new one,
+        is deployed. What is wrong with that model is only noted: it is in service already.
         """
         served = self._paths.local(self._job.deploy_model.url)
         try:
             self.store.sweep()
-            pointer = self._pointer()
-            if pointer is not None and self.store.holds(pointer.version, _sha256(served)):
-                return
-            number = self.store.holding(_sha256(served))
-            self.store.deploy(number or self._adopt(), downgrade=True)
+            digest, pointer = _sha256(served), self._pointer()
+            if pointer is None or not self.store.holds(pointer.version, digest):
+                self.store.deploy(self.store.holding(digest) or self._adopt(), downgrade=True)
+            self._let_eval_model_follow()
         except SednaTinyMSError as error:
             self._note(f"the model in service is no version to go back to: {error}")
+
+    def _let_eval_model_follow(self) -> None:
+        """Put the deployed version's into the place of another one's; a stranger may stay."""
+        model, deployed = self._job.eval_model, self.deployed_number()
+        compared = self._paths.local(model.url)
+        digest = _sha256(compared)
+        if deployed is None or self.store.holds(deployed, digest):
+            return
+        if self.store.holding(digest) is not None:
+            copy_file(self.store.open(deployed).weights(f".{model.format}"), compared)
 
     def publish(
         self,
@@ -251,8 +261,8 @@ class JobVersions:
         return {each.path: each.sha256 for each in version.manifest.files}[name]
 
     def replacement(self, version: ModelVersion) -> ModelReplacement:
-        """Return what puts a version into service."""
-        models = (self._job.eval_model, self._job.deploy_model)
+        """Return what puts a version into service; the deploy model first, as all follows it."""
+        models = (self._job.deploy_model, self._job.eval_model)
         return ModelReplacement(
             {self._paths.local(each.url): version.weights(f".{each.format}") for each in models}
         )

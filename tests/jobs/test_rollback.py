@@ -7,6 +7,7 @@ import sys
 import threading
 
 import pytest
+from killed import kill_at_every_step
 from toy_job import wait_until
 
 from sedna_tinyms.artifact.store import ModelStore
@@ -336,6 +337,43 @@ def test_a_runner_that_was_killed_in_between_knows_why_it_went_back(toy_job):
     assert rollback["reason"] == "the worker ended 3 times"
     toy_job.runner(rounds=2, resume=True).run()
     assert report(toy_job)["rollbacks"] == [rollback]
+
+
+GONE_BACK = """
+from sedna_tinyms.jobs import load_job
+from sedna_tinyms.jobs.rollback import roll_back
+
+def work(root):
+    roll_back(load_job(root.parent.parent / "job" / "job.yaml"), root)
+"""
+
+
+def test_a_kill_on_the_way_back_leaves_one_version_to_serve_and_to_compare_with(toy_job, tmp_path):
+    rounds = {n: {"train": "two formats", "accuracy": a} for n, a in ((1, 0.7), (2, 0.8))}
+    toy_job.plan(rounds)
+    play(toy_job, 2, two_formats=True)
+    job = toy_job.job(two_formats=True)
+    copies = kill_at_every_step(GONE_BACK, toy_job.root, tmp_path / "after")
+    apart, found = 0, []
+    for root in copies:
+        deployed, compared = (root / "models" / n / "model.ckpt" for n in ("deployed", "compared"))
+        apart += not deployed.read_text().startswith(compared.read_text())
+        paths = HostPaths(root)
+        versions = JobVersions(job, paths, JobLayout(job, paths))
+        versions.take_up()  # as the next run does
+        found.append((deployed.read_text(), compared.read_text(), versions.deployed_number()))
+    assert apart > 1
+    assert set(found) == {("0.8 as onnx", "0.8", 3), ("0.7 as onnx", "0.7", 2)}
+    assert found == sorted(found, reverse=True)
+
+
+def test_an_eval_model_that_no_round_made_stays(toy_job):
+    toy_job.plan({1: {"train": "two formats", "accuracy": 0.1}})
+    toy_job.compared.write_text("0.35")
+    play(toy_job, 1, two_formats=True)
+    toy_job.compared.write_text("0.36")
+    toy_job.runner(rounds=1, resume=True, two_formats=True).run()
+    assert toy_job.compared.read_text() == "0.36"
 
 
 def test_a_file_that_somebody_put_in_the_models_place_is_noted_too(toy_job):
