@@ -184,7 +184,8 @@ class MobileNetV2Estimator(ABC):
         -------
         dict
             `loss` (of each epoch or iteration); `accuracy` (of the samples trained on, at the end);
-            `samples`, `replayed`; `computed` (pictures that went through the frozen part, the
+            `samples` (new ones); `replayed` (remembered ones, of which `head` and `latent` draw no
+            more than a bound); `computed` (pictures that went through the frozen part, the
             others' activations were cached); `seconds`, of which `seconds_forward` (decoding and
             frozen part) and `seconds_training`. With `quantize` also `accuracy_float32` and
             `accuracy_int8` on pictures of the round, `agreement_int8` (the share of them for which
