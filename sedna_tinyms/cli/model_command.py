@@ -123,11 +123,13 @@ def _open_file(path: Path, public_key: Path | None, wanted: dict[str, Any]) -> M
     from sedna_tinyms.artifact.manifest import Manifest
     from sedna_tinyms.artifact.signed_file import require_signed_file
     from sedna_tinyms.artifact.version import describe
+    from sedna_tinyms.artifact.weights_content import read_content
 
     if public_key is not None:
         require_signed_file(path, public_key)
     description = describe({path.name: path})
     description.require(str(path), **wanted)
+    read_content(path.read_bytes(), str(path))  # to its end: no manifest knows its size
     return ModelVersion(path, description, Manifest(()), "", public_key is not None)
 
 

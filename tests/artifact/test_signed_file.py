@@ -97,6 +97,16 @@ def test_a_checkpoint_and_a_missing_file_cannot_be_signed(tmp_path, keys):
         sign_file(tmp_path / "absent.onnx", keys[0])
 
 
+@pytest.mark.parametrize("damage", [lambda _: b"", lambda _: b"text", lambda c: c[: len(c) // 2]])
+def test_what_is_no_model_is_not_signed(tmp_path, keys, damage):
+    path = write_classifier(tmp_path / "model.onnx")
+    damaged = damage(path.read_bytes())
+    path.write_bytes(damaged)
+    with pytest.raises(ModelFileError, match=r"model\.onnx \(\d+ bytes\)"):
+        sign_file(path, keys[0])
+    assert path.read_bytes() == damaged
+
+
 def test_the_commands(tmp_path, keys, capsys):
     model = write_classifier(tmp_path / "model.onnx")
     verify = ["model", "verify", str(model), "--public-key", str(keys[1])]

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from small_checkpoint import write_checkpoint
+from small_onnx import write_classifier
 
 from sedna_tinyms.artifact.store import ModelStore
 from sedna_tinyms.artifact.version import describe
@@ -103,6 +104,34 @@ def test_verify_of_signatures(tmp_path, store, capsys):
     assert "version 1: " in capsys.readouterr().out
     assert model("keys", private, public) == 13
     assert model("verify", store.path(3), "--public-key", private) == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("model.onnx", b""),
+        ("model.onnx", b"not a model"),
+        ("model.onnx", b"half"),
+        ("model.ckpt", b""),
+        ("model.ckpt", b"half"),
+        ("notes.txt", b"half"),
+    ],
+)
+def test_a_file_that_is_no_whole_model(tmp_path, capsys, name, content):
+    path = tmp_path / name
+    if content == b"half":
+        write = write_classifier if name == "model.onnx" else write_checkpoint
+        whole = write(path).read_bytes()
+        content = whole if name == "notes.txt" else whole[: len(whole) // 2]
+    path.write_bytes(content)
+    assert model("verify", path) == 5
+    assert not capsys.readouterr().out.endswith("whole\n")
+
+
+def test_a_file_that_is_one(tmp_path, capsys):
+    for path in (write_classifier(tmp_path / "m.onnx"), write_checkpoint(tmp_path / "m.ckpt")):
+        assert model("verify", path) == 0
+        assert capsys.readouterr().out == f"{path}: whole\n"
 
 
 def test_diff(store, capsys):
