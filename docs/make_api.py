@@ -10,6 +10,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Iterator
+from enum import Enum
 from typing import Any
 
 MODULES = {
@@ -73,7 +74,7 @@ MODULES = {
         )
     ],
     "Pictures": ["sedna_tinyms.pictures"],
-    "Ground": ["sedna_tinyms.onednn", "sedna_tinyms.errors"],
+    "Ground": ["sedna_tinyms.heartbeat", "sedna_tinyms.onednn", "sedna_tinyms.errors"],
 }
 OURS = ("sedna_tinyms", "estimators")
 LONGEST_DEFAULT = 16
@@ -108,8 +109,11 @@ def _entries(module: Any) -> Iterator[str]:
 
 
 def _parameters(value: Any) -> str:
-    if inspect.isclass(value) and issubclass(value, Exception):
-        return ""
+    if inspect.isclass(value):
+        if issubclass(value, Enum):
+            return f": {', '.join(value.__members__)}"
+        if issubclass(value, Exception) or getattr(value, "_is_protocol", False):
+            return ""
     try:
         parameters = inspect.signature(value).parameters.values()
     except (TypeError, ValueError):
