@@ -18,8 +18,8 @@
     ├── StorageError ............. 13  a file could not be written, or a directory is in use
     └── DownloadError ............ 14  a file from elsewhere did not arrive, or is not the right one
 
-Ctrl-C ends a command with 130 and SIGTERM with 143, as in a shell. Each code has a page below
-``docs/exit-codes/``.
+Ctrl-C ends a command with 130, SIGTERM with 143 and the end of its terminal with 129, as in a
+shell. Each code has a page below ``docs/exit-codes/``.
 
 A message names the value at fault, where it came from, and what to do about it. Where several
 things are wrong, they are collected first and raised together: see `Problems`.

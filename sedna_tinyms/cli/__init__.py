@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sedna_tinyms import __version__
 from sedna_tinyms.cli.arguments import ArgumentParser
+from sedna_tinyms.cli.streams import indifferent_errors, while_read
 from sedna_tinyms.errors import SednaTinyMSError, StorageError, UsageError
 
 __all__ = ["exit_code_page", "main"]
@@ -47,15 +47,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = importlib.import_module(f"sedna_tinyms.cli.{name}_command")
     parser = ArgumentParser(prog=f"sedna-tinyms {name}", description=COMMANDS[name])
     command.configure(parser)
+    with indifferent_errors():
+        return _carry_out(name, command.run, parser.parse_args(arguments[1:]))
+
+
+def _carry_out(
+    name: str, run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace
+) -> int:
     try:
-        return int(command.run(parser.parse_args(arguments[1:])))
+        with while_read():
+            return int(run(arguments))
+        return 0
     except SednaTinyMSError as error:
         return _refuse(name, error)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # `sedna-tinyms ... | head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:  # it names its path; what a command knows more of, it said itself
         return _refuse(name, StorageError(error))
 

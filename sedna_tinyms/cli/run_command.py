@@ -14,6 +14,7 @@ from typing import Any
 
 from sedna_tinyms.cli import exit_code_page
 from sedna_tinyms.cli.job_arguments import add_job_arguments
+from sedna_tinyms.cli.streams import while_read
 from sedna_tinyms.cli.validate_command import summary
 from sedna_tinyms.errors import ConfigurationError, WorkerError
 from sedna_tinyms.jobs.events import Event
@@ -37,7 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "The job goes on until Ctrl-C, or for --rounds; a later run takes it up where it stands,\n"
         "also after a crash, and in the middle of a round.\n"
-        "Exit code: 0; 10 if a round of --rounds failed; 130 after Ctrl-C, 143 after SIGTERM."
+        "Exit code: 0; 10 if a round of --rounds failed; 130 after Ctrl-C, 143 after SIGTERM,\n"
+        "129 when its terminal was closed."
     )
     root = "the directory that plays the host's /: the YAML's /data is DIR/data"
     add_job_arguments(parser, root, root_required=True)
@@ -102,7 +104,8 @@ def run(arguments: argparse.Namespace) -> int:
     if report.figures:
         print(figures_in_words(report.figures), file=sys.stderr)
     if arguments.json:
-        print(json.dumps(report.as_json(), indent=2))
+        with while_read():
+            print(json.dumps(report.as_json(), indent=2))
     if received:
         return 128 + received[0]
     failed = [record.round for record in report.records if record.outcome == "failed"]
@@ -163,7 +166,7 @@ def _plan(would: Rehearsal) -> list[str]:
 
 @contextmanager
 def _stopped_by_signals(runner: JobRunner) -> Iterator[list[int]]:
-    """Stop the runner at the first Ctrl-C or SIGTERM, and collect which; the second one kills."""
+    """Stop the runner at the first signal to end, and collect which; the second one kills."""
     received: list[int] = []
     former: dict[signal.Signals, Any] = {}
 
@@ -173,7 +176,10 @@ def _stopped_by_signals(runner: JobRunner) -> Iterator[list[int]]:
             signal.signal(each, handler)
         runner.stop("Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name)
 
-    for each in (signal.SIGINT, signal.SIGTERM):
+    signals = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # nohup
+        signals.remove(signal.SIGHUP)
+    for each in signals:
         former[each] = signal.signal(each, stop)
     try:
         yield received

@@ -14,14 +14,14 @@ from sedna_tinyms import errors
 from sedna_tinyms.diagnosis.installation import installed_version
 
 PAGES = Path(__file__).parents[2] / "docs" / "exit-codes"
-INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+SIGNALLED = {128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
 
 
 def documented():
     """Return the codes of the error tree, of success, and of the signals."""
     kinds = (getattr(errors, name) for name in errors.__all__)
     tree = {kind.exit_code for kind in kinds if hasattr(kind, "exit_code")}
-    return sorted(tree | {0, INTERRUPTED, TERMINATED})
+    return sorted(tree | {0} | SIGNALLED)
 
 
 class Shop:
@@ -57,7 +57,10 @@ class Shop:
         words = ["run", yaml, "--root", str(self.toy_job.root)]
         status = self.toy_job.output / "status.json"
         with subprocess.Popen(
-            [sys.executable, "-m", "sedna_tinyms", *words], stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "sedna_tinyms", *words],
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # also below nohup
         ) as process:
             wait_until(lambda: status.exists() and self.toy_job.seen("inference"))
             process.send_signal(number)
@@ -134,6 +137,9 @@ class Shop:
             "from sedna_tinyms.artifact.fetch import fetch\n"
             "fetch(['http://models.example/x'], Path('x'), check=print, most_bytes=9)\n"
         )
+
+    def end_with_129(self):
+        return self.signalled(signal.SIGHUP)
 
     def end_with_130(self):
         return self.signalled(signal.SIGINT)

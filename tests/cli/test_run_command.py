@@ -1,5 +1,6 @@
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -43,7 +44,9 @@ def test_a_failed_round_ends_with_10_and_shows_the_workers_last_lines(toy_job, c
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=["Ctrl-C", "SIGTERM", "SIGHUP"],
 )
 def test_a_signal_ends_every_child_and_writes_the_status(toy_job, number, code):
     toy_job.plan({1: {"train": "hang"}})
@@ -61,6 +64,43 @@ def test_a_signal_ends_every_child_and_writes_the_status(toy_job, number, code):
     for pid in [seen["pid"] for seen in toy_job.seen("inference")] + pids(errors.decode()):
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code"),
+    [("2>/dev/full", 0), ("2>&-", 0), ("2>&1 | head -1", 0), ("--json 2>/dev/null | true", 0)],
+)
+def test_nothing_hangs_on_who_reads_what_it_says(toy_job, redirection, code):
+    toy_job.plan({1: {"accuracy": 0.7}})
+    toy_job.add_samples(10)
+    line = shlex.join([sys.executable, "-m", "sedna_tinyms", *command(toy_job, "--rounds", "1")])
+    run = subprocess.run(["/bin/bash", "-c", f"set -o pipefail; {line} {redirection}"])
+    assert run.returncode == code
+    assert toy_job.deployed.read_text() == "0.7"
+
+
+def test_a_failure_is_one_whoever_reads_of_it(toy_job):
+    toy_job.plan({1: {"train": "crash"}})
+    toy_job.add_samples(10)
+    line = shlex.join(
+        [sys.executable, "-m", "sedna_tinyms", *command(toy_job, "--rounds", "1", "--json")]
+    )
+    run = subprocess.run(["/bin/bash", "-c", f"set -o pipefail; {line} 2>/dev/full | true"])
+    assert run.returncode == 10
+
+
+def test_below_nohup_it_outlives_its_terminal(toy_job):
+    toy_job.plan({1: {"train": "wait"}})
+    toy_job.add_samples(10)
+    words = ["nohup", sys.executable, "-m", "sedna_tinyms", *command(toy_job, "--rounds", "1")]
+    log = toy_job.output / "logs" / "1-train.log"
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as run:
+        wait_until(lambda: log.exists() and log.read_text() == "waiting\n")
+        run.send_signal(signal.SIGHUP)
+        (toy_job.here / "go").touch()
+        _, said = run.communicate(timeout=20)
+    assert run.returncode == 0
+    assert "stopped: as many rounds" in said
 
 
 def test_a_run_is_resumed_with_the_rounds_that_it_was_to_play(toy_job, capsys):
