@@ -41,6 +41,7 @@ from sedna_tinyms.jobs.workers.environment import (
     train_variables,
     worker_environment,
 )
+from sedna_tinyms.jobs.workers.processes import OUTPUT
 from sedna_tinyms.jobs.workers.supervisor import worker_templates
 
 __all__ = ["ResolvedValue", "explain_job"]
@@ -245,6 +246,7 @@ class _Explanation:
             worker="...",
             lc_server="http://127.0.0.1:...",
             prefix=self._paths.prefix,
+            output=str(self._layout.output),
         )
         sources = {
             "NAMESPACE": self._where(f"{JOB}.metadata.namespace"),
@@ -252,6 +254,7 @@ class _Explanation:
             "WORKER_NAME": "the runner, at each start",
             "LC_SERVER": "the runner, or --port",
             "DATA_PATH_PREFIX": self._root_source,
+            OUTPUT: self._where(f"{JOB}.spec.outputDir"),
         }
         more = {"train": self._of_train, "eval": self._of_eval, "inference": self._of_inference}
         for name, (value, source) in more[kind]().items():

@@ -43,6 +43,7 @@ from sedna_tinyms.jobs.state import JobState, hold_lock
 from sedna_tinyms.jobs.triggers import Verdict, check_trigger
 from sedna_tinyms.jobs.versions import JobVersions
 from sedna_tinyms.jobs.workers.inference import InferenceService
+from sedna_tinyms.jobs.workers.processes import OUTPUT, end_strays
 from sedna_tinyms.jobs.workers.supervisor import Inbox, StopRequestedError, Supervisor
 
 __all__ = ["JobRunner"]
@@ -223,6 +224,9 @@ class JobRunner:
 
     def _take_up(self, status: JobStatus, state: JobState) -> None:
         """Go on from what an earlier run left, which may be a round cut short."""
+        strays = end_strays(OUTPUT, str(self._layout.output))
+        if strays:
+            self._emit(Noted(f"ended what an earlier run had left: {', '.join(strays)}"))
         models = (self._job.deploy_model, self._job.eval_model)
         installing = state.step == "install"
         settle({self._paths.local(model.url) for model in models}, undo=installing)

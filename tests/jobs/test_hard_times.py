@@ -6,7 +6,9 @@ import resource
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
+import psutil
 import pytest
 from toy_job import ToyJob, wait_until
 
@@ -265,6 +267,32 @@ def test_a_dataset_that_is_damaged_in_a_round_is_named_and_counts_again_when_men
 
 
 # Others
+
+
+def test_what_a_killed_run_left_behind_ends_before_the_next_one_begins(job, untroubled):
+    job.plan({1: {"train": "wait", "accuracy": 0.7}})
+    script = job.here / "toy_train.py"
+    whole = script.read_text()
+    leave = "import subprocess\nprint(subprocess.Popen(['sleep', '600']).pid, flush=True)\n"
+    script.write_text(whole.replace("act(what)\n", f"{leave}act(what)\n", 1))
+    with Command(job, "--rounds", "1").start() as process:
+        wait_until(lambda: "waiting" in log(job, "1-train"))
+        process.kill()
+    (left,) = (int(line) for line in log(job, "1-train").splitlines() if line.isdecimal())
+    assert runs(left)
+    script.write_text(whole)
+    (job.here / "go").touch()
+    code, said = Command(job, "--rounds", "1", "--resume").run()
+    assert code == 0
+    assert f"note: ended what an earlier run had left: process {left} (sleep)\n" in said
+    wait_until(lambda: not runs(left))
+    assert table(job) == untroubled
+
+
+def runs(pid):
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def test_a_second_runner_ends_with_13_and_the_first_goes_on(job, untroubled):

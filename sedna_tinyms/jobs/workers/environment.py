@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from sedna_tinyms.artifact.signing import SIGNING_KEY
 from sedna_tinyms.heartbeat import HEARTBEAT
 from sedna_tinyms.jobs.manifest.spec import HardExampleMining, WorkerTemplate
+from sedna_tinyms.jobs.workers.processes import NAME, OUTPUT
 from sedna_tinyms.onednn import limit_instruction_set
 
 __all__ = [
@@ -83,15 +84,19 @@ def worker_environment(
 
 
 def common_variables(
-    *, namespace: str, job: str, worker: str, lc_server: str, prefix: str
+    *, namespace: str, job: str, worker: str, lc_server: str, prefix: str, output: str
 ) -> dict[str, str]:
-    """Return what every worker gets; `prefix` is what to cut off a path to report it."""
+    """Return what every worker gets; `prefix` is what to cut off a path to report it.
+
+    The directory that the job writes to, `output`, is not Sedna's.
+    """
     return {
         "NAMESPACE": namespace,
         "JOB_NAME": job,
-        "WORKER_NAME": worker,
+        NAME: worker,
         "LC_SERVER": lc_server,
         "DATA_PATH_PREFIX": prefix,
+        OUTPUT: output,
     }
 
 

@@ -1,7 +1,8 @@
 """The processes of a worker: which they are, what memory they take, and the end of stray ones.
 
 They are those of the worker's process group, and those that left it but inherited the environment
-variable ``WORKER_NAME``, which no two workers share.
+variable ``WORKER_NAME``, which no two workers share. By the variable `OUTPUT` a later run of the job
+knows what is left of the workers of one that was killed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ from dataclasses import dataclass
 
 import psutil
 
-__all__ = ["MemoryLimit", "end_strays", "memory_of", "processes_of"]
+__all__ = ["NAME", "OUTPUT", "MemoryLimit", "end_strays", "memory_of", "processes_of"]
+
+NAME = "WORKER_NAME"
+OUTPUT = "SEDNA_TINYMS_OUTPUT"
+"""Names the directory that the job writes to, which one runner at a time has."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ def processes_of(name: str, group: int) -> list[psutil.Process]:
     return [
         process
         for process in psutil.process_iter()
-        if _group(process) == group or _belongs(process, name)
+        if _group(process) == group or _has(process, NAME, name)
     ]
 
 
@@ -58,17 +63,32 @@ def memory_of(processes: Sequence[psutil.Process], enough: int = 0) -> int:
     return most if most <= enough else sum(map(_proportional, processes))
 
 
-def end_strays(name: str) -> None:
-    """Kill every process of the worker `name` that is left, whatever group or session it is in."""
-    for process in psutil.process_iter():
-        if _belongs(process, name):
+def end_strays(variable: str, value: str) -> list[str]:
+    """Kill every process with this in its environment, whatever group or session it is in.
+
+    Returns
+    -------
+    list of str
+        Which they were.
+    """
+    ended: dict[int, str] = {}
+    # Again and again, since one may have started another before it was killed.
+    while strays := [
+        process
+        for process in psutil.process_iter()
+        if process.pid not in (os.getpid(), *ended) and _has(process, variable, value)
+    ]:
+        for process in strays:
+            ended[process.pid] = f"process {process.pid}"
             with suppress(psutil.Error):
+                ended[process.pid] += f" ({process.name()})"
                 process.kill()
+    return list(ended.values())
 
 
-def _belongs(process: psutil.Process, name: str) -> bool:
+def _has(process: psutil.Process, variable: str, value: str) -> bool:
     with suppress(psutil.Error):
-        return process.environ().get("WORKER_NAME") == name
+        return process.environ().get(variable) == value
     return False
 
 

@@ -177,6 +177,7 @@ class Supervisor:
             worker=name,
             lc_server=self.url,
             prefix=self._paths.prefix,
+            output=str(self._layout.output),
         )
         template = self._templates[kind]
         log = self._layout.log(round_number, kind)

@@ -2,8 +2,8 @@
 
 A worker leads a session of its own, so a Ctrl-C at the terminal reaches the runner alone, and
 everything that the worker starts can be ended with it, as a container's end would. It is killed
-if the runner goes without ending it (see `lifeline`), and ended if it takes more memory than it
-may (see `processes`).
+if the runner goes without ending it (see `lifeline`; what it started, the next run ends), and ended
+if it takes more memory than it may (see `processes`).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from threading import Event, Lock, Thread
 from sedna_tinyms.errors import WorkerError
 from sedna_tinyms.jobs.workers import lifeline
 from sedna_tinyms.jobs.workers.processes import (
+    NAME,
     MemoryLimit,
     end_strays,
     memory_of,
@@ -225,7 +226,7 @@ class Worker:
         os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         with self._reaping:
             os.killpg(self.pid, signal.SIGKILL)
-            end_strays(self.name)
+            end_strays(NAME, self.name)
             _, status, usage = os.wait4(self.pid, 0)
             code = self._process.returncode = os.waitstatus_to_exitcode(status)
             measured = usage.ru_maxrss > self._count_starts_at

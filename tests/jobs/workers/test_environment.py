@@ -21,6 +21,7 @@ def common():
         worker="train-worker-abcde",
         lc_server="http://127.0.0.1:9100",
         prefix="/tmp/root",
+        output="/tmp/root/output",
     )
 
 
@@ -31,6 +32,7 @@ def test_every_worker_knows_its_job_its_name_and_where_to_report():
         "WORKER_NAME": "train-worker-abcde",
         "LC_SERVER": "http://127.0.0.1:9100",
         "DATA_PATH_PREFIX": "/tmp/root",
+        "SEDNA_TINYMS_OUTPUT": "/tmp/root/output",
     }
 
 
