@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,13 +12,14 @@ from numpy.typing import NDArray
 
 from estimators.model_card import ModelCard
 from estimators.settings import Settings
+from sedna_tinyms.artifact.companions import MEMORY, STRATEGY
 from sedna_tinyms.artifact.files import remove_file
 from sedna_tinyms.errors import ForeignModelError
 from sedna_tinyms.learning.activations import BATCH, activations
 from sedna_tinyms.learning.cache import ActivationCache
 from sedna_tinyms.learning.frozen import FrozenBackbone
 from sedna_tinyms.learning.layers import Outputs, TrainedPart, head_of
-from sedna_tinyms.learning.memory import PIXELS, ReplayMemory
+from sedna_tinyms.learning.memory import PIXELS, Exemplars, ReplayMemory
 from sedna_tinyms.learning.selection import herding_ranks
 from sedna_tinyms.learning.state_file import read_state, write_state
 from sedna_tinyms.learning.strategies import STRATEGIES, Fit, Lesson, Strategy
@@ -25,6 +27,8 @@ from sedna_tinyms.pictures import Picture, load_pixels
 from sedna_tinyms.tinyms.model import MobileNetV2
 
 __all__ = ["Classroom", "Seen"]
+
+logger = logging.getLogger(__name__)
 
 MEASURED = 512
 """The most samples that a training measures its own accuracy on."""
@@ -85,14 +89,14 @@ class Classroom:
         """Return the memory that belongs to the model, within the budget set."""
         if self.memory is None:
             budget = self.settings.replay_bytes if self._strategy.replays else 0
-            beside = _beside(self._model, "memory") if self._model else None
+            beside = _beside(self._model, MEMORY) if self._model else None
             if self._strategy.replays and beside is not None and beside.is_file():
                 self.memory = ReplayMemory.load(beside, budget, self.settings.seed)
             else:
                 self.memory = ReplayMemory(budget, self.settings.seed)
-            state = _beside(self._model, self.settings.strategy) if self._model else None
+            state = _beside(self._model, STRATEGY) if self._model else None
             if state is not None and state.is_file():
-                self._strategy.resume(read_state(state))
+                self._strategy.resume(read_state(state, self.settings.strategy))
         return self.memory
 
     def look_at(self, pictures: Sequence[Picture], network: MobileNetV2, card: ModelCard) -> Seen:
@@ -147,14 +151,14 @@ class Classroom:
         """
         settings, memory = self.settings, self._memory_of(seen.space)
         domain = domain or f"round-{len(memory.domains) + 1}"
-        earlier = memory.exemplars()
+        earlier = self._known_to(card, memory.exemplars())
         items, all_labels = seen.items, labels
         if earlier.labels:
             replayed = earlier.items
             if seen.space == PIXELS and self._strategy.cut:
                 replayed = _in_batches(self._frozen_part(network, card), replayed)
             items = np.concatenate([replayed, items])
-            all_labels = np.concatenate([self._numbers(earlier.labels, card), labels])
+            all_labels = np.concatenate([_numbers(earlier.labels, card), labels])
         part = TrainedPart(network, self._strategy.cut)
         lesson = Lesson(
             network=network,
@@ -204,19 +208,20 @@ class Classroom:
         memory = self.recall()
         if not len(memory) or memory.space != PIXELS:
             return None
-        earlier = memory.exemplars()
-        return earlier.items, self._numbers(earlier.labels, card)
+        earlier = self._known_to(card, memory.exemplars())
+        return earlier.items, _numbers(earlier.labels, card)
 
     def save(self, model: Path) -> None:
-        """Write what the next round needs beside a model file; an older memory does not stay."""
+        """Write what the next round needs beside a model file; nothing older stays there."""
         memory, state = self.recall(), self._strategy.state()
-        beside = _beside(model, "memory")
         if len(memory):
-            memory.save(beside)
+            memory.save(_beside(model, MEMORY))
         else:
-            remove_file(beside)
+            remove_file(_beside(model, MEMORY))
         if state:
-            write_state(_beside(model, self.settings.strategy), state)
+            write_state(_beside(model, STRATEGY), self.settings.strategy, state)
+        else:
+            remove_file(_beside(model, STRATEGY))
 
     @property
     def _keeps_pixels(self) -> bool:
@@ -232,7 +237,7 @@ class Classroom:
         if not memory.counts:
             self.memory = memory = ReplayMemory(memory.budget_bytes, memory.seed, space)
         if memory.space != space:
-            where = _beside(self._model, "memory") if self._model else "of this estimator"
+            where = _beside(self._model, MEMORY) if self._model else "of this estimator"
             raise ForeignModelError(
                 f"the replay memory {where} holds {memory.space}; with the strategy "
                 f"{self.settings.strategy} and replay {self.settings.replay} it would have to "
@@ -259,15 +264,32 @@ class Classroom:
             )
         return self._frozen
 
-    def _numbers(self, labels: Sequence[str], card: ModelCard) -> NDArray[np.int64]:
-        names = card.class_names
-        unknown = sorted(set(labels) - set(names))
-        if unknown:
-            raise ForeignModelError(
-                f"the replay memory beside {self._model} holds samples of {', '.join(unknown)}; "
-                f"the model's classes are {', '.join(names)}"
-            )
-        return np.array([names.index(label) for label in labels], np.int64)
+    def _known_to(self, card: ModelCard, earlier: Exemplars) -> Exemplars:
+        """Return samples without those of classes that the model has no output for.
+
+        A round leaves such samples if it is killed when it has written its memory and not yet its
+        model; it will bring them again.
+        """
+        unknown = sorted(set(earlier.labels) - set(card.class_names))
+        if not unknown:
+            return earlier
+        said = (
+            f"the replay memory beside {self._model} holds samples of {', '.join(unknown)}; "
+            f"the model's classes are {', '.join(card.class_names)}"
+        )
+        known = [i for i, label in enumerate(earlier.labels) if label in card.class_names]
+        if not known:
+            raise ForeignModelError(said)
+        logger.warning("%s: they are left out", said)
+        return Exemplars(
+            earlier.items[known],
+            [earlier.labels[index] for index in known],
+            [earlier.domains[index] for index in known],
+        )
+
+
+def _numbers(labels: Sequence[str], card: ModelCard) -> NDArray[np.int64]:
+    return np.array([card.class_names.index(label) for label in labels], np.int64)
 
 
 def _accuracy(lesson: Lesson) -> float:
@@ -287,8 +309,8 @@ def _in_batches(frozen: FrozenBackbone, pixels: NDArray[np.uint8]) -> NDArray[An
     return np.concatenate([frozen.run(pixels[start : start + BATCH]) for start in starts])
 
 
-def _beside(model: Path, what: str) -> Path:
-    return model.with_name(f"{model.name.removesuffix('.ckpt')}.{what}.npz")
+def _beside(model: Path, suffix: str) -> Path:
+    return model.with_name(model.name.removesuffix(".ckpt") + suffix)
 
 
 def _unchanged(items: NDArray[Any]) -> NDArray[np.float32]:

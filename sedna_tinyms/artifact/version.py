@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from sedna_tinyms.artifact.companions import COMPANIONS
 from sedna_tinyms.artifact.description import ModelDescription
 from sedna_tinyms.artifact.files import READABLE_BY_ALL, flush
 from sedna_tinyms.artifact.manifest import (
@@ -35,7 +36,6 @@ logger = logging.getLogger(__name__)
 DESCRIPTION = "model.json"
 WEIGHTS = (".ckpt", ".onnx")
 """Suffixes of the files that are looked into."""
-MEMORY = ".memory.npz"
 OPEN_TO_ALL = 0o755
 CHUNK = 1 << 20
 
@@ -76,7 +76,7 @@ class ModelVersion:
         """Return the weights file of a format (``.ckpt``); `ModelFileError` if there is none."""
         names = [each.path for each in self.manifest.files]
         for name in names:
-            if name.endswith(suffix) and not name.endswith(MEMORY):
+            if name.endswith(suffix) and not name.endswith(COMPANIONS):
                 return self.directory / name
         raise ModelFileError(
             f"the model version {self.directory} has no *{suffix}; it has {', '.join(names)}"
@@ -261,10 +261,11 @@ def _take_plain(opened: OpenDirectory, names: Sequence[str]) -> ModelVersion:
             f"{opened.path} has no {MANIFEST} and holds {len(stems)} models "
             f"({', '.join(models) or 'none'}): it is no model version"
         )
-    memory = stems.pop() + MEMORY
+    stem = stems.pop()
+    beside = [f"{stem}{suffix}" for suffix in COMPANIONS if f"{stem}{suffix}" in names]
     entries, description = [], ModelDescription()
     warnings = [f"there is no {MANIFEST}: nobody knows whether this is what was written"]
-    for name in models + [memory] * (memory in names):
+    for name in models + beside:
         content = opened.read(name, most_bytes=1 << 40)
         entries.append(FileEntry(name, len(content), hashlib.sha256(content).hexdigest()))
         if name in models:

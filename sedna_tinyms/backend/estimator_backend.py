@@ -256,7 +256,7 @@ class EstimatorBackend:
         """
         url = str(model_url or self.model_save_path)
         with (
-            named_model(url, self.model_name, self.suffixes, with_memory=True) as path,
+            named_model(url, self.model_name, self.suffixes, with_companions=True) as path,
             self._computing,
             self._unchanged_on_error(self.estimator),
         ):

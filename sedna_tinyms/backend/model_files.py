@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
-from sedna_tinyms.artifact.files import copy_file
+from sedna_tinyms.artifact.companions import COMPANIONS
+from sedna_tinyms.artifact.files import copy_file, remove_file
 from sedna_tinyms.artifact.remote import file_system, is_remote
 from sedna_tinyms.artifact.signed_file import REQUIRE_SIGNED, require_signed_file, sign_file
 from sedna_tinyms.artifact.signing import PUBLIC_KEY, SIGNING_KEY, key_file
@@ -24,8 +25,7 @@ from sedna_tinyms.errors import (
 
 __all__ = ["exists", "find_model", "local_path", "named_model", "publish"]
 
-MEMORY = ".memory.npz"
-SIBLINGS = (".onnx", MEMORY)
+SIBLINGS = (".onnx", *COMPANIONS)
 """What belongs to a model file of the same stem, and must not outlive it."""
 
 
@@ -47,7 +47,7 @@ def exists(url: str) -> bool:
 
 @contextmanager
 def named_model(
-    url: str, name: str, suffixes: Sequence[str], *, with_memory: bool = False
+    url: str, name: str, suffixes: Sequence[str], *, with_companions: bool = False
 ) -> Iterator[Path]:
     """Yield the model at `url` as a local file whose name tells its format.
 
@@ -59,8 +59,8 @@ def named_model(
         The model's name, used where `url` is a directory.
     suffixes : sequence of str
         What a model's name may end in. A file of another name gets the first of them.
-    with_memory : bool
-        Whether the replay memory of a model that is not used in place comes along.
+    with_companions : bool
+        Whether what the next round needs of a model that is not used in place comes along.
 
     Raises
     ------
@@ -72,8 +72,8 @@ def named_model(
         if is_remote(url):
             path = Path(scratch, PurePosixPath(urlsplit(url).path).name or name)
             _fetch(url, path)
-            if with_memory and exists(memory := _memory_of(url)):
-                _fetch(memory, Path(_memory_of(str(path))))
+            if with_companions:
+                _take_companions(url, path)
         else:
             path = find_model(local_path(url), name, suffixes)
         if path.stat().st_size == 0:
@@ -82,8 +82,8 @@ def named_model(
             # Sedna's hot update hands over names such as "model.2026-11-20 10:07:17.8".
             named = Path(scratch, f"model{suffixes[0]}")
             shutil.copyfile(path, named)
-            if with_memory and exists(memory := _memory_of(str(path))):
-                shutil.copyfile(memory, _memory_of(str(named)))
+            if with_companions:
+                _take_companions(str(path), named)
             path = named
         if os.environ.get(REQUIRE_SIGNED) and not is_version(path.parent):
             path = _signed(path, url, Path(scratch))
@@ -109,8 +109,15 @@ def _signed(model: Path, url: str, scratch: Path) -> Path:
     return copied
 
 
-def _memory_of(model: str) -> str:
-    return model.removesuffix(".ckpt") + MEMORY
+def _take_companions(model: str, copied: Path) -> None:
+    """Copy what belongs to a model to where the model was copied to."""
+    for suffix in COMPANIONS:
+        beside = model.removesuffix(".ckpt") + suffix
+        target = copied.with_name(copied.name.removesuffix(".ckpt") + suffix)
+        if exists(beside) and is_remote(beside):
+            _fetch(beside, target)
+        elif exists(beside):
+            shutil.copyfile(beside, target)
 
 
 def find_model(path: Path, name: str, suffixes: Sequence[str]) -> Path:
@@ -138,7 +145,7 @@ def find_model(path: Path, name: str, suffixes: Sequence[str]) -> Path:
     models = sorted(
         entry
         for entry in path.iterdir()
-        if entry.suffix in suffixes and not entry.name.endswith(MEMORY) and entry.is_file()
+        if entry.suffix in suffixes and not entry.name.endswith(COMPANIONS) and entry.is_file()
     )
     if len(models) == 1:
         return models[0]
@@ -170,8 +177,8 @@ def publish(directory: Path, model: str, target: str) -> str:
     model : str
         The model's name in it. It is copied last: its siblings are there when it appears.
     target : str
-        Path or URL of the model; siblings go beside it under its stem. Local ones of an earlier
-        model of that name are removed.
+        Path or URL of the model; siblings go beside it under its stem. Those of an earlier model
+        of that name are removed.
 
     Returns
     -------
@@ -192,10 +199,9 @@ def publish(directory: Path, model: str, target: str) -> str:
             if path.suffix == ".onnx":
                 sign_file(path, key)
     written.sort(key=lambda path: path.name == model)
-    if not is_remote(target):
-        for suffix in SIBLINGS:
-            if not (directory / f"{stem}{suffix}").exists():
-                local_path(target).with_name(f"{target_stem}{suffix}").unlink(missing_ok=True)
+    for suffix in SIBLINGS:
+        if not (directory / f"{stem}{suffix}").exists():
+            _remove(target.removesuffix(target_name) + f"{target_stem}{suffix}")
     for path in written:
         relative = str(path.relative_to(directory))
         if relative == model:
@@ -214,6 +220,15 @@ def _copy(path: Path, target: str) -> None:
         return
     with file_system(target) as (files, place):
         files.put_file(str(path), place)
+
+
+def _remove(target: str) -> None:
+    if not is_remote(target):
+        remove_file(local_path(target))
+        return
+    with file_system(target) as (files, place):
+        if files.exists(place):
+            files.rm_file(place)
 
 
 def _fetch(url: str, path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import sedna_tinyms
+from sedna_tinyms.artifact.companions import COMPANIONS
 from sedna_tinyms.artifact.files import copy_file
 from sedna_tinyms.artifact.signing import PUBLIC_KEY, SIGNING_KEY, key_file
 from sedna_tinyms.artifact.store import Deployed, ModelStore
@@ -27,8 +28,6 @@ from sedna_tinyms.jobs.paths import HostPaths
 from sedna_tinyms.jobs.retention import retain
 
 __all__ = ["JobVersions"]
-
-MEMORY = ".memory.npz"
 
 
 class JobVersions:
@@ -276,14 +275,14 @@ class JobVersions:
         files: dict[str, Path] = {}
         for like in (self._job.initial_model, self._job.eval_model, self._job.deploy_model):
             model = choose_model(trained, like)
-            files |= _with_memory(model.format, self._paths.local(model.url))
+            files |= _with_companions(model.format, self._paths.local(model.url))
         return files
 
     def _adopt(self) -> int:
         """Make a version of what is in service, and return its number."""
         files: dict[str, Path] = {}
         for model in (self._job.eval_model, self._job.deploy_model):
-            files |= _with_memory(model.format, self._paths.local(model.url))
+            files |= _with_companions(model.format, self._paths.local(model.url))
         origin = {"job": self._name, "found": self._job.deploy_model.url}
         version = self.store.publish(files, replace(describe(files), origin=origin))
         return version.description.version
@@ -321,11 +320,11 @@ class JobVersions:
             self._note(text)
 
 
-def _with_memory(form: str, model: Path) -> dict[str, Path]:
-    """Return a model and what it remembers, by their names in a version."""
-    memory = model.with_name(model.stem + MEMORY)
-    remembered = {f"model{MEMORY}": memory} if memory.is_file() else {}
-    return {f"model.{form}": model} | remembered
+def _with_companions(form: str, model: Path) -> dict[str, Path]:
+    """Return a model and what belongs to it, by their names in a version."""
+    beside = {suffix: model.with_name(f"{model.stem}{suffix}") for suffix in COMPANIONS}
+    found = {f"model{suffix}": path for suffix, path in beside.items() if path.is_file()}
+    return {f"model.{form}": model} | found
 
 
 def _sha256(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""A strategy's own numbers, beside the model."""
+"""A strategy's own numbers, beside the model (`sedna_tinyms.artifact.companions`)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,25 @@ from sedna_tinyms.errors import ModelFileError
 __all__ = ["read_state", "write_state"]
 
 
-def write_state(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays by name, whole or not at all."""
+OWNER = "strategy"
+"""The entry that is no array of the strategy's, but its name."""
+
+
+def write_state(
+    path: str | os.PathLike[str], strategy: str, arrays: Mapping[str, NDArray[Any]]
+) -> None:
+    """Write a strategy's arrays by name, whole or not at all; `StorageError` if that fails."""
     with write_file(path) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, **arrays)
+        np.savez(stream, **{OWNER: np.array(strategy)}, **arrays)
 
 
-def read_state(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+def read_state(path: str | os.PathLike[str], strategy: str) -> dict[str, NDArray[Any]]:
     """Read what `write_state` wrote; nothing is unpickled.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The arrays; none, if the file is another strategy's.
 
     Raises
     ------
@@ -33,9 +44,13 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     """
     try:
         arrays = read_npz(Path(path))
-        if all(np.isfinite(array).all() for array in arrays.values()):
-            return arrays
-        reason: object = "it holds NaN or infinity"
+        owner = arrays.pop(OWNER, None)
+        if owner is None:
+            reason: object = "it names no strategy"
+        elif not all(np.isfinite(array).all() for array in arrays.values()):
+            reason = "it holds NaN or infinity"
+        else:
+            return arrays if str(owner) == strategy else {}
     except (OSError, ValueError, TypeError) as error:  # the last: finite is said of numbers only
         reason = error
     raise ModelFileError(

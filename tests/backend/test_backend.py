@@ -18,6 +18,7 @@ from backend_estimators import (
 )
 
 from sedna_tinyms.backend import MSBackend, TinyMSBackend
+from sedna_tinyms.backend.model_files import publish
 from sedna_tinyms.errors import (
     ConfigurationError,
     ForeignModelError,
@@ -184,21 +185,39 @@ def test_a_base_directory_must_hold_one_model(backend, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("place", ["memory://jobs/base.ckpt", "base"], ids=["remote", "no suffix"])
-def test_a_base_model_brings_its_replay_memory(place, tmp_path, monkeypatch):
+@pytest.mark.parametrize("companion", [".memory.npz", ".strategy.npz"])
+def test_a_base_model_brings_what_belongs_to_it(place, companion, tmp_path, monkeypatch):
     class Remembering(PlainEstimator):
         def load_weights(self, path):
             assert path.endswith(".ckpt")
             self.load(path)
-            self.number += json.loads(Path(path.replace(".ckpt", ".memory.npz")).read_text())
+            self.number += json.loads(Path(path.replace(".ckpt", companion)).read_text())
 
     url = place if "://" in place else str(tmp_path / place)
-    for name, content in ((url, "40"), (url.removesuffix(".ckpt") + ".memory.npz", "2")):
+    for name, content in ((url, "40"), (url.removesuffix(".ckpt") + companion, "2")):
         with fsspec.open(name, "w") as file:
             file.write(content)
     monkeypatch.setenv("BASE_MODEL_URL", url)
     backend = TinyMSBackend(Remembering)
     backend.train([0])
     assert backend.estimator.number == 42
+
+
+@pytest.mark.parametrize("place", ["memory://jobs/next.ckpt", "next.ckpt"])
+def test_nothing_of_an_earlier_model_stays_beside_a_new_one(place, tmp_path):
+    url = place if "://" in place else str(tmp_path / place)
+    for suffix in (".onnx", ".memory.npz", ".strategy.npz"):
+        with fsspec.open(url.removesuffix(".ckpt") + suffix, "w") as file:
+            file.write("an earlier round's")
+    (tmp_path / "saved").mkdir()
+    for name in ("m.ckpt", "m.memory.npz"):
+        (tmp_path / "saved" / name).write_text("this round's")
+    publish(tmp_path / "saved", "m.ckpt", url)
+    files, parent = fsspec.url_to_fs(url.rpartition("/")[0])
+    found = {name.rpartition("/")[2] for name in files.find(parent, maxdepth=1)}
+    assert found >= {"next.ckpt", "next.memory.npz"}
+    assert not found & {"next.onnx", "next.strategy.npz"}
+    assert files.cat_file(f"{parent}/next.memory.npz") == b"this round's"
 
 
 def test_an_error_names_the_model_s_own_place(tmp_path):

@@ -64,6 +64,22 @@ def test_old_rows_are_the_same_bit_by_bit_when_the_head_grows(start):
         np.testing.assert_array_equal(new[:2], old)
 
 
+def test_a_round_that_was_killed_before_it_wrote_its_model_is_repeated(start, tmp_path, caplog):
+    for file in start.parent.glob("start.*"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    begun = resumed(start, strategy="head")
+    begun.train(samples(9, colours=["red", "blue"]), domain="second")
+    begun.memory.save(tmp_path / "start.memory.npz")  # and the model is the one before
+    estimator = resumed(tmp_path / "start.ckpt", strategy="head")
+    metrics = estimator.train(samples(4, colours=["green"]))
+    assert "holds samples of blue" in caplog.text
+    assert estimator.card.class_names == ("green", "red")
+    assert metrics["replayed"] == [16.0 + 5]  # the red ones of the second round
+    estimator = resumed(tmp_path / "start.ckpt", strategy="head")
+    estimator.train(samples(9, colours=["red", "blue"]), domain="second")
+    assert estimator.card.class_names == ("green", "red", "blue")
+
+
 def test_class_names_that_are_set_forbid_others(start):
     estimator = resumed(start, class_names=["green", "red"], strategy="head")
     with pytest.raises(DatasetError, match="unknown label 'blue'"):
@@ -152,15 +168,31 @@ def test_blocks_are_trained_round_after_round(strategy, tmp_path):
     assert np.isfinite(metrics["loss"]).all()
     stored = (tmp_path / "1.memory.npz").exists()
     assert stored == (strategy == "latent")
-    assert (tmp_path / "1.ewc.npz").exists() == (strategy == "ewc")
+    assert (tmp_path / "1.strategy.npz").exists() == (strategy == "ewc")
     assert metrics["replayed"] == [12.0 if strategy == "latent" else 0.0]
     same, _ = learned(2)
     for one, other in zip(head(estimator), head(same), strict=True):
         np.testing.assert_array_equal(one, other)
     if strategy == "ewc":
-        (tmp_path / "1.ewc.npz").write_bytes(b"broken")
-        with pytest.raises(ModelFileError, match=r"1\.ewc\.npz"):
+        (tmp_path / "1.strategy.npz").write_bytes(b"broken")
+        with pytest.raises(ModelFileError, match=r"1\.strategy\.npz"):
             resumed(tmp_path / "1.ckpt", strategy="ewc")
+
+
+def test_what_a_strategy_noted_does_not_outlive_its_model(tmp_path):
+    path = tmp_path / "m.ckpt"
+    estimator = MindSporeMobileNetV2(**SMALL, strategy="ewc")
+    estimator.train(samples(8))
+    estimator.save(path)
+    noted = (tmp_path / "m.strategy.npz").read_bytes()
+    other = MindSporeMobileNetV2(**SMALL, strategy="head")
+    other.train(samples(8, colours=["red", "green"]))
+    other.save(path)
+    assert not (tmp_path / "m.strategy.npz").exists()
+    (tmp_path / "m.strategy.npz").write_bytes(noted)
+    resumed(path, strategy="head").train(samples(4, colours=["red"]))  # it is not this strategy's
+    with pytest.raises(ForeignModelError, match=r"another model's \*\.strategy\.npz"):
+        resumed(path, strategy="ewc").train(samples(4, colours=["red"]))
 
 
 def test_answers_carry_what_filters_need_and_agree_with_mindspore(start):

@@ -206,10 +206,10 @@ def test_a_replay_memory(room, data):
 @given(data=st.data())
 def test_a_state_file(room, data):
     path = room / "model.state.npz"
-    write_state(path, {"weights": np.ones((3, 2), np.float32)})
+    write_state(path, "ewc", {"weights": np.ones((3, 2), np.float32)})
     path.write_bytes(data.draw(damaged(path.read_bytes()) | st.binary(max_size=100)))
     try:
-        state = read_state(path)
+        state = read_state(path, "ewc")
     except ModelFileError:
         return
     assert all(np.isfinite(array).all() for array in state.values())

@@ -1,10 +1,12 @@
 import hashlib
 import json
+import os
 
 import pytest
 from killed import kill_at_every_step
 from small_checkpoint import write_checkpoint
 
+from sedna_tinyms.artifact.lock import exclusively
 from sedna_tinyms.cli import main
 from sedna_tinyms.errors import ModelFileError, StorageError
 from sedna_tinyms.jobs.layout import JobLayout
@@ -35,6 +37,7 @@ def trained(toy_job, round_number, weight=0.5, **settings):
     path = toy_job.output / "train" / str(round_number) / "model.ckpt"
     write_checkpoint(path, weight=weight, **settings)
     path.with_name("model.memory.npz").write_text(f"remembered in round {round_number}")
+    path.with_name("model.strategy.npz").write_text(f"noted in round {round_number}")
     return [ReportedModel("ckpt", f"/output/train/{round_number}/model.ckpt")]
 
 
@@ -69,7 +72,7 @@ def test_a_round_becomes_a_version(toy_job, versions):
     version = versions.publish(1, models, BASE, metrics={"accuracy": [0.5]}, samples=8)
     said = version.description
     assert {entry.path for entry in version.manifest.files} == {
-        *("model.ckpt", "model.memory.npz", "model.json")
+        *("model.ckpt", "model.memory.npz", "model.strategy.npz", "model.json")
     }
     assert (said.version, said.class_names, said.metrics) == (
         *(2, ("dark", "bright")),
@@ -302,6 +305,19 @@ def test_the_command(toy_job, versions, capsys):
     assert said == "version 2 is the deploy model again, in place of 1\n"
     assert main([*words, "--to", "9"]) == 5
     assert "has no version 9; it has 1, 2" in capsys.readouterr().err
+
+
+def test_versions_that_another_process_keeps_to_itself_are_noted(
+    toy_job, versions, notes, monkeypatch
+):
+    monkeypatch.setattr("sedna_tinyms.artifact.store.LONGEST_WAIT_SECONDS", 0.1)
+    lock = toy_job.output / "models" / ".lock"
+    with exclusively(lock):
+        versions.take_up()
+    assert notes == [
+        f"the model in service is no version to go back to: {lock} was not free within 0.1 s: "
+        f"process {os.getpid()} holds it. Try again when that has ended, or end it"
+    ]
 
 
 GONE_BACK = """

@@ -10,6 +10,8 @@ import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 from numpy.typing import NDArray
 
+from sedna_tinyms.artifact.companions import STRATEGY
+from sedna_tinyms.errors import ForeignModelError
 from sedna_tinyms.learning.descent import CrossEntropy, descend
 from sedna_tinyms.learning.layers import TrainedPart, frozen_statistics
 from sedna_tinyms.learning.strategies.latent import CUT
@@ -128,6 +130,12 @@ def _fixed(name: str, value: NDArray[Any]) -> Parameter:
 
 def _widened(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """Let information about classes that were not known yet be 0."""
+    if array.shape[1:] != shape[1:] or len(array) > shape[0]:
+        raise ForeignModelError(
+            f"what ewc noted of the rounds before is for weights of {array.shape}; the model's "
+            f"have {shape}: another model's *{STRATEGY} lies beside it; remove that to go on "
+            "without, or restore it with its model"
+        )
     wide = np.zeros(shape, array.dtype)
     wide[: len(array)] = array
     return wide
