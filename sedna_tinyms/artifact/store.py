@@ -41,6 +41,9 @@ HIDDEN = re.compile(r"\..+\.(partial|removed)(\.json)?")
 MOST_REMEMBERED = 20
 """How many deployments the pointer remembers."""
 
+LONGEST_WAIT_SECONDS = 10.0
+"""For another process that publishes or deploys. A runner that waits hears no signal."""
+
 
 @dataclass(frozen=True)
 class Deployed:
@@ -351,7 +354,7 @@ class ModelStore:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        with exclusively(self.directory / ".lock"):
+        with exclusively(self.directory / ".lock", LONGEST_WAIT_SECONDS):
             yield
 
 

@@ -1,8 +1,14 @@
 """One process at a time."""
 
 import multiprocessing
+import signal
+import subprocess
+import sys
+
+import pytest
 
 from sedna_tinyms.artifact.lock import exclusively
+from sedna_tinyms.errors import StorageError
 
 
 def _count_up(lock, counter):
@@ -24,3 +30,43 @@ def test_only_one_process_at_a_time_is_inside(tmp_path):
         process.join(60)
     assert counter.read_text() == "100"
     assert [path.name for path in tmp_path.iterdir()] == ["counter"]
+
+
+HOLD = """
+import pathlib, sys, time
+from sedna_tinyms.artifact.lock import exclusively
+with exclusively(pathlib.Path(sys.argv[1])):
+    print("inside", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that is inside."""
+    words = [sys.executable, "-c", HOLD, str(tmp_path / "lock")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "inside\n"
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("limit_seconds", [0, 0.1])
+def test_who_waits_does_so_for_a_time_and_is_told_for_whom(tmp_path, holder, limit_seconds):
+    holder.send_signal(signal.SIGSTOP)  # as with Ctrl-Z
+    lock = tmp_path / "lock"
+    with pytest.raises(StorageError) as raised, exclusively(lock, limit_seconds):
+        pass
+    assert str(raised.value) == (
+        f"{lock} was not free within {limit_seconds} s: process {holder.pid} holds it. Try again "
+        "when that has ended, or end it"
+    )
+
+
+def test_a_process_that_dies_inside_lets_the_next_one_in(tmp_path, holder):
+    holder.kill()
+    holder.wait()
+    lock = tmp_path / "lock"
+    with exclusively(lock, 0):
+        assert lock.exists()
+    assert not lock.exists()

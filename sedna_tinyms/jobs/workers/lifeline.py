@@ -3,7 +3,8 @@
 Asks Linux to kill this process when its parent, the runner `PID`, ends in whatever way, and then
 becomes COMMAND. (`subprocess.Popen(preexec_fn=...)` could ask it too, but may deadlock in a runner
 with threads; this costs 20 ms a worker instead.) Elsewhere than on Linux it only becomes COMMAND.
-What COMMAND starts is not killed: the job's next run does that (see `processes`). Runs as a file of its own, outside of any package.
+What COMMAND starts is not killed: the job's next run does that (see `processes`). Runs as a file
+of its own, outside of any package.
 """
 
 from __future__ import annotations

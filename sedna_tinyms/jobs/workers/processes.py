@@ -1,8 +1,8 @@
 """The processes of a worker: which they are, what memory they take, and the end of stray ones.
 
 They are those of the worker's process group, and those that left it but inherited the environment
-variable ``WORKER_NAME``, which no two workers share. By the variable `OUTPUT` a later run of the job
-knows what is left of the workers of one that was killed.
+variable ``WORKER_NAME``, which no two workers share. By the variable `OUTPUT` a later run of the
+job knows what is left of the workers of one that was killed.
 """
 
 from __future__ import annotations
