@@ -11,6 +11,7 @@ import math
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,13 @@ from numpy.typing import NDArray
 from sedna_tinyms.artifact.protobuf import fields, submessage
 from sedna_tinyms.errors import ModelFileError
 
-__all__ = ["WeightsContent", "read_content", "require_finite", "tensors_of_graph"]
+__all__ = [
+    "WeightsContent",
+    "read_content",
+    "require_finite",
+    "require_whole",
+    "tensors_of_graph",
+]
 
 CRC_MARK = b"crc_num"
 CRC_TRAILER_SIZE = len(CRC_MARK) + 10
@@ -69,18 +76,46 @@ def read_content(content: bytes, name: str) -> WeightsContent:
     ModelFileError
         If the name ends neither in .ckpt nor in .onnx, or the content is not a whole file of it.
     """
-    reader = _READERS.get(name[name.rfind(".") :])
+    reader = _READERS.get(_suffix(name))
     if reader is None:
         raise ModelFileError(f"{name} is no weights file (*.ckpt, *.onnx)")
-    try:
+    with _damage_told(content, name):
         found = reader(memoryview(content))
+    if not found.arrays:
+        raise ModelFileError(f"{name} ({len(content)} bytes) holds no parameters")
+    return found
+
+
+def require_whole(content: bytes, name: str) -> None:
+    """Raise `ModelFileError` if a file is not all of what it begins as, or its name says.
+
+    That is looser than `read_content`: other frameworks have files called ``*.ckpt`` too, and ONNX
+    has element types, functions and weights elsewhere that are not read here. A file of another
+    name is anything.
+    """
+    suffix = _suffix(name)
+    if suffix in _READERS and not content:
+        raise ModelFileError(f"{name} is empty (0 bytes)")
+    if suffix == ".ckpt" and _begins_as_checkpoint(memoryview(content)):
+        read_content(content, name)
+    elif suffix == ".onnx":
+        with _damage_told(content, name):
+            _walk_onnx(memoryview(content))
+
+
+@contextmanager
+def _damage_told(content: bytes, name: str) -> Iterator[None]:
+    """Turn what a reader trips over into an error that names the file."""
+    try:
+        yield
     except (ValueError, IndexError, TypeError, OverflowError, RecursionError) as error:
         raise ModelFileError(
             f"{name} ({len(content)} bytes) is truncated, damaged or of another format: {error}"
         ) from error
-    if not found.arrays:
-        raise ModelFileError(f"{name} ({len(content)} bytes) holds no parameters")
-    return found
+
+
+def _suffix(name: str) -> str:
+    return name[name.rfind(".") :]
 
 
 def require_finite(arrays: Mapping[str, NDArray[Any]], name: str) -> None:
@@ -116,6 +151,16 @@ def _read_checkpoint(content: memoryview) -> WeightsContent:
         else:
             raise ValueError(f"{name!r} is of the unknown type {kind!r}")
     return WeightsContent(arrays, metadata)
+
+
+def _begins_as_checkpoint(content: memoryview) -> bool:
+    """Tell whether the first thing in a file is a parameter as MindSpore writes them."""
+    try:
+        number, entry = next(fields(content))
+        _, (kind, _, _) = _checkpoint_entry(submessage(entry))
+    except (ValueError, IndexError):
+        return False
+    return number == 1 and kind in (TEXT, *CKPT_TYPES)
 
 
 def _without_checksum(content: memoryview) -> memoryview:
@@ -160,6 +205,16 @@ def _read_onnx(content: memoryview) -> WeightsContent:
             name, array = _onnx_array(tensor)
             arrays[name or f"constant {len(arrays)}"] = array
     return WeightsContent(arrays, metadata)
+
+
+def _walk_onnx(content: memoryview) -> None:
+    """Read every part of a model, down to the fields of its tensors, and understand none."""
+    graphs = [submessage(value) for number, value in fields(content) if number == 7]
+    if not graphs:
+        raise ValueError("it has no graph")
+    for graph in graphs:
+        for tensor in tensors_of_graph(graph):
+            list(fields(tensor))
 
 
 def tensors_of_graph(graph: memoryview) -> Iterator[memoryview]:

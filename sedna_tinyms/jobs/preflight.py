@@ -1,9 +1,10 @@
-"""Whether the files that a job names are there, before anything is started."""
+"""Whether the files that a job names are there and whole, before anything is started."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from sedna_tinyms.artifact.version import WEIGHTS, describe
 from sedna_tinyms.errors import (
     DatasetError,
     JobSpecError,
@@ -20,7 +21,9 @@ __all__ = ["check_files"]
 
 
 def check_files(job: Job, paths: HostPaths) -> None:
-    """Check that the dataset, the models in use and the worker scripts exist.
+    """Check that the dataset, the models in use and the worker scripts are there.
+
+    A model is also read to its end, as far as its format is known; it may be any framework's.
 
     Raises
     ------
@@ -29,7 +32,7 @@ def check_files(job: Job, paths: HostPaths) -> None:
     DatasetError
         If the dataset file is all that is missing.
     ModelFileError
-        If models are all that is missing.
+        If models are all that is missing, or broken.
     JobSpecError
         If worker scripts, or things of several kinds, are missing. Each message names the host
         path, the path on this machine, and the line of the YAML.
@@ -81,12 +84,28 @@ def _model_problem(model: ModelResource, source: Path, paths: HostPaths) -> str 
         file = paths.local(model.url)
     except JobSpecError as error:
         return f"{where}: {error}"
+    if file.is_file():
+        return _damage(file, where)
     # A model may be a directory to other frameworks, but an empty one is what a worker left
     # behind that was started too early.
-    if file.is_file() or (file.is_dir() and any(file.iterdir())):
+    if file.is_dir() and any(file.iterdir()):
         return None
     wrong = "an empty directory" if file.is_dir() else "not there"
     return f"{where}: {model.url}, which is {file} here, is {wrong}"
+
+
+def _damage(model: Path, where: str) -> str | None:
+    """Return what is wrong with a model file that no worker could load."""
+    # With NumPy, which a runner's --help does without.
+    from sedna_tinyms.artifact.weights_content import require_whole
+
+    try:
+        if model.suffix in WEIGHTS:
+            require_whole(model.read_bytes(), str(model))
+            describe({model.name: model})
+    except (OSError, ModelFileError) as error:
+        return f"{where}: {error}"
+    return None
 
 
 def _script_problems(job: Job) -> list[str]:

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from small_checkpoint import write_checkpoint
+from small_onnx import write_classifier
 
 from sedna_tinyms.cli import main
 from sedna_tinyms.jobs.manifest.templates import INJECTED, SETTINGS
@@ -96,15 +98,17 @@ def test_with_a_root_the_files_are_looked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, root = write(tmp_path), tmp_path / "root"
-    for file in ("models/initial/initial.ckpt", "models/deploy/deploy.onnx"):
-        (root / file).parent.mkdir(parents=True)
-        (root / file).touch()
+    deployed = write_classifier(root / "models/deploy/deploy.onnx")
+    write_checkpoint(root / "models/initial/initial.ckpt")
     dataset = root / "data" / "workshop" / "samples.txt"
     assert main(["validate", str(path), "--root", str(root)]) == 4
     assert f"/data/workshop/samples.txt, which is {dataset} here" in capsys.readouterr().err
     dataset.parent.mkdir(parents=True)
     dataset.touch()
     assert main(["validate", str(path), "--root", str(root)]) == 0
+    deployed.write_bytes(b"")
+    assert main(["validate", str(path), "--root", str(root)]) == 5
+    assert f"{deployed} is empty (0 bytes)" in capsys.readouterr().err
 
 
 def test_a_root_that_is_not_there_is_named(

@@ -2,13 +2,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
-from job_files import line_of, write_data, write_job
+from job_files import changed, line_of, write_data, write_job
+from onnx import TensorProto, helper
+from small_checkpoint import checkpoint
 
 from sedna_tinyms.errors import DatasetError, JobSpecError, ModelFileError
 from sedna_tinyms.jobs import load_job
 from sedna_tinyms.jobs.paths import HostPaths
 from sedna_tinyms.jobs.preflight import check_files
+
+
+def onnx_with_weights_elsewhere() -> bytes:
+    """Return an ONNX model that is whole, but not all of what its reader knows."""
+    weights = onnx.TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[1])
+    weights.data_location = TensorProto.EXTERNAL
+    entry = weights.external_data.add()
+    entry.key, entry.value = "location", "weights.bin"
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
+    node = helper.make_node("Add", ["x", "w"], ["y"])
+    graph = helper.make_graph([node], "g", ends[:1], ends[1:], [weights])
+    return bytes(helper.make_model(graph).SerializeToString())
 
 
 @pytest.fixture
@@ -43,6 +59,54 @@ def test_a_missing_model_is_named(tmp_path: Path, root: Path, name: str) -> None
     (root / "models" / name / "model.ckpt").unlink()
     with pytest.raises(ModelFileError, match=rf"Model '{name}': /models/{name}/model\.ckpt"):
         check(tmp_path, root)
+
+
+def deploy(tmp_path: Path, root: Path, name: str, content: bytes) -> None:
+    """Check the job with another deploy model."""
+    (root / "models" / "deployed" / name).write_bytes(content)
+    text = changed("/models/deployed/model.ckpt", f"/models/deployed/{name}")
+    check_files(load_job(write_job(tmp_path, text)), HostPaths(root))
+
+
+CKPT = checkpoint({name: np.ones((2, 3), np.float32) for name in ("body", "head")}, {})
+BEYOND = onnx_with_weights_elsewhere()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("m.onnx", b"", r"m\.onnx is empty \(0 bytes\)"),
+        ("m.onnx", bytes(range(255)), "truncated, damaged or of another format"),
+        ("m.onnx", BEYOND[:-1], "truncated"),
+        ("m.ckpt", b"", "is empty"),
+        ("m.ckpt", CKPT[: len(CKPT) * 2 // 3], "truncated"),
+        ("m.ckpt", checkpoint({"w": np.array([np.nan], np.float32)}, {}), "holds NaN"),
+    ],
+    ids=["no ONNX", "bytes", "ONNX cut short", "no checkpoint", "half of one", "NaN"],
+)
+def test_a_broken_model_is_named_with_its_line(
+    tmp_path: Path, root: Path, name: str, content: bytes, words: str
+) -> None:
+    line = line_of("url: /models/deployed/model.ckpt")
+    with pytest.raises(ModelFileError, match=rf"job\.yaml:{line}: the Model 'deployed': .*{words}"):
+        deploy(tmp_path, root, name, content)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("m.ckpt", CKPT),
+        ("m.ckpt", b"PK\x03\x04 as PyTorch Lightning writes it"),
+        ("m.onnx", BEYOND),
+        ("m.pb", b""),
+        ("m.pth", b"whatever"),
+    ],
+    ids=["MindSpore", "Lightning", "weights elsewhere", "TensorFlow", "PyTorch"],
+)
+def test_another_frameworks_model_is_left_alone(
+    tmp_path: Path, root: Path, name: str, content: bytes
+) -> None:
+    deploy(tmp_path, root, name, content)
 
 
 def test_a_directory_left_in_the_place_of_a_model_is_noticed(tmp_path: Path, root: Path) -> None:
