@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +16,9 @@ from sedna_tinyms.errors import DatasetError, Problems, did_you_mean
 from sedna_tinyms.pictures import IMAGE_SUFFIXES, Picture, read_image_folder
 
 __all__ = ["Samples", "as_pictures", "line_parser", "read_samples"]
+
+
+NUMERIC = re.compile(r"[+-]?[\d.]+")
 
 
 class Samples(NamedTuple):
@@ -87,7 +92,8 @@ def read_samples(data: Any, class_names: Sequence[str] | None, *, grow: bool = F
         The classes; those that occur, sorted, by default.
     grow : bool
         Whether names that are not among `class_names` are further classes, behind them; otherwise
-        they are an error.
+        they are an error. One that differs from a class in upper and lower case alone is an error
+        always, as is a number where the classes have names.
 
     Raises
     ------
@@ -103,7 +109,7 @@ def read_samples(data: Any, class_names: Sequence[str] | None, *, grow: bool = F
     if not pictures:
         raise DatasetError("the data has no samples: was the dataset file parsed, and is it empty?")
     if class_names is None:
-        names = tuple(sorted({str(label) for label in given if _is_label(label)}))
+        names = tuple(sorted({_text(label) for label in given} - {""}))
     else:
         names = _extended(class_names, given) if grow else tuple(class_names)
     problems = Problems()
@@ -159,18 +165,36 @@ def _unboxed(picture: Any) -> Picture:
 
 def _extended(names: Sequence[str], labels: Iterable[Any]) -> tuple[str, ...]:
     """Return names and, behind them, the labels that are none of them and no number of one."""
-    further = {str(label) for label in labels if _is_label(label) and _number(label, names) is None}
-    return (*names, *sorted(further))
+    further = {_text(label) for label in labels if _number(label, names) is None}
+    return (*names, *sorted(text for text in further if _may_be_new(text, names)))
 
 
-def _is_label(label: Any) -> bool:
-    return label is not None and str(label).strip() != ""
+def _may_be_new(text: str, names: Sequence[str]) -> bool:
+    """Tell whether a label is a class of its own: no slip of the pen, and no number among names."""
+    if text.casefold() in map(str.casefold, names):
+        return False
+    return text != "" and (not _is_numeric(text) or any(map(_is_numeric, names)))
+
+
+def _is_numeric(text: str) -> bool:
+    return NUMERIC.fullmatch(text) is not None
+
+
+def _text(label: Any) -> str:
+    """Return a label as text; nothing, if it is none.
+
+    Where pandas has a gap, the other numbers of a column are floats, and the gap is NaN.
+    """
+    if label is None:
+        return ""
+    if isinstance(label, float | np.floating):
+        number = float(label)
+        return "" if math.isnan(number) else f"{number:.0f}" if number.is_integer() else str(number)
+    return str(label).strip()
 
 
 def _number(label: Any, names: Sequence[str]) -> int | None:
-    if not _is_label(label):
-        return None
-    text = str(label)
+    text = _text(label)
     if text in names:
         return names.index(text)
     if text.isdecimal() and int(text) < len(names):
@@ -179,9 +203,9 @@ def _number(label: Any, names: Sequence[str]) -> int | None:
 
 
 def _complaint(label: Any, names: Sequence[str]) -> str:
-    if not _is_label(label):
+    text = _text(label)
+    if not text:
         return "it has no label"
-    text = str(label)
     return (
         f"unknown label {text!r}{did_you_mean(text, names)}; "
         f"one of {', '.join(names)}, or 0 to {len(names) - 1}"

@@ -1,3 +1,4 @@
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -54,6 +55,36 @@ def test_a_datasource_of_sedna():
     assert found.pictures == ["/a.jpg", "/b.jpg", "/c.jpg"]
     assert all(type(picture) is str for picture in found.pictures)
     assert found.labels.tolist() == [2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        (float("nan"), "it has no label"),
+        (np.float32("nan"), "it has no label"),
+        (" ", "it has no label"),
+        ("Red", "unknown label 'Red' (did you mean 'red'?)"),
+        ("7", "unknown label '7'"),
+        (7, "unknown label '7'"),
+        (-1, "unknown label '-1'"),
+        (0.5, "unknown label '0.5'"),
+    ],
+)
+def test_a_slip_becomes_no_class(label, said):
+    with pytest.raises(DatasetError, match=re.escape(said)):
+        read_samples([("a", "red"), ("b", label)], NAMES, grow=True)
+
+
+@pytest.mark.parametrize("names", [None, ("red", "0", "1")])
+def test_blanks_and_the_floats_of_a_column_with_a_gap_make_no_classes(names):
+    found = read_samples([("a", " red"), ("b", 1.0), ("c", np.float64(0))], names, grow=True)
+    assert set(found.class_names) == {"red", "0", "1"}
+    assert [found.class_names[label] for label in found.labels] == ["red", "1", "0"]
+
+
+def test_numbers_are_classes_where_classes_are_numbers():
+    found = read_samples([("a", 7), ("b", "3")], ("3", "5"), grow=True)
+    assert found.class_names == ("3", "5", "7")
 
 
 def test_pairs_with_names_numbers_and_numpy_numbers():
