@@ -7,17 +7,17 @@ model and its memory, trains, saves. The accuracy matrix has a line a round and 
 measured with the ONNX file that the edge would get. Rows:
 
 naive
-    The last blocks on each round's pictures alone, which is what Sedna's examples do.
+    The last blocks on each round's pictures alone: cross-entropy, and nothing against forgetting.
 head, latent
     The estimator's strategies, with everything kept.
 latent-20, latent-50, latent-100
     So many pictures' activations kept of each domain.
 lwf
-    Nothing kept: the last model's answers stand for the earlier pictures.
+    Nothing kept: the last model's answers to the new pictures stand for the earlier ones.
 ewc
     Nothing kept: the weights that the earlier rounds needed are held back.
 joint
-    `latent` on all domains at once, which no stream can surpass by much.
+    `latent` on all domains at once, with as many steps as the stream's rounds have together.
 classes-naive, classes-head, classes-latent
     The classes of all domains in three groups, one after another; the head grows.
 
@@ -33,14 +33,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from harness import Benchmark, Numbers, Row, Run, at_least_one, main
 from labelled_pictures import Domain, add_options, class_names, read_domains
+from numpy.typing import NDArray
 
 from sedna_tinyms.errors import UsageError
 from sedna_tinyms.learning.accuracy_matrix import AccuracyMatrix, mean_and_spread
+
+if TYPE_CHECKING:
+    from sedna_tinyms.learning.strategies import Lesson, Strategy
 
 EVERYTHING = 1 << 40
 """A budget for the memory that no benchmark reaches."""
@@ -56,7 +60,7 @@ class Plan:
     Attributes
     ----------
     strategy : str
-        As the estimators call it.
+        As the estimators call it; or ``naive`` or ``joint``, see `yardsticks`.
     kept : int or None
         Samples kept of each domain; None for all.
     arriving : {"domains", "classes", "at once"}
@@ -69,7 +73,7 @@ class Plan:
 
 
 PLANS = {
-    "naive": Plan("latent", kept=0),
+    "naive": Plan("naive", kept=0),
     "head": Plan("head"),
     "latent": Plan("latent"),
     "latent-20": Plan("latent", kept=20),
@@ -77,8 +81,8 @@ PLANS = {
     "latent-100": Plan("latent", kept=100),
     "lwf": Plan("lwf", kept=0),
     "ewc": Plan("ewc", kept=0),
-    "joint": Plan("latent", arriving="at once"),
-    "classes-naive": Plan("latent", kept=0, arriving="classes"),
+    "joint": Plan("joint", arriving="at once"),
+    "classes-naive": Plan("naive", kept=0, arriving="classes"),
     "classes-head": Plan("head", arriving="classes"),
     "classes-latent": Plan("latent", arriving="classes"),
 }
@@ -130,11 +134,27 @@ def rounds_of(plan: Plan, domains: Sequence[Domain]) -> list[Domain]:
     return [Domain("at once", everything, [])]
 
 
+def yardsticks(rounds: int) -> dict[str, type[Strategy]]:
+    """Return the strategies that nobody should use, which show what the others are worth."""
+    from sedna_tinyms.learning.strategies.latent import Latent
+
+    class Naive(Latent):
+        def opinions(self, lesson: Lesson) -> NDArray[np.float32]:
+            return np.zeros(len(lesson.items), np.float32)
+
+    class Joint(Latent):
+        most_steps = rounds * Latent.most_steps
+
+    return {"naive": Naive, "joint": Joint}
+
+
 def play(plan: Plan, options: argparse.Namespace, run: Run) -> Numbers:
     """Play all rounds of one row with one seed."""
     from estimators import OnnxClassifier
+    from sedna_tinyms.learning.strategies import STRATEGIES
 
     domains = read_domains(options.data, options.domains, options.images)
+    STRATEGIES.update(yardsticks(len(domains)))
     brought = rounds_of(plan, domains)
     measured = brought if plan.arriving == "classes" else domains
     matrix = AccuracyMatrix([domain.name for domain in measured])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ __all__ = ["Settings"]
 
 LEAST = {"epochs": 1, "batch_size": 1, "replay_bytes": 0, "seed": 0, "cache_bytes": 0}
 CHOICES = {
-    "strategy": tuple(STRATEGIES),
+    "strategy": STRATEGIES,
     "replay": ("auto", "activations", "pixels"),
     "engine": ("auto", "onnxruntime", "openvino", "mindspore"),
     "precision": ("f32", "bf16", "auto"),
@@ -124,7 +124,9 @@ def _check_whole(name: str, value: Any, least: int, problems: Problems) -> None:
         problems.add(f"{name} is {value!r}; it must be a whole number of at least {least}")
 
 
-def _check_choice(name: str, value: Any, choices: Sequence[str | None], problems: Problems) -> None:
+def _check_choice(
+    name: str, value: Any, choices: Collection[str | None], problems: Problems
+) -> None:
     if value not in choices:
         problems.add(
             f"{name} is {value!r}{did_you_mean(str(value), map(str, choices))}; "

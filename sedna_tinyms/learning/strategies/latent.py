@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +12,7 @@ from sedna_tinyms.learning.distillation import Distillation, taught_targets
 from sedna_tinyms.learning.strategies.head import solve_head
 from sedna_tinyms.learning.strategies.strategy import Lesson, Strategy
 
-__all__ = ["CUT", "MOST_STEPS", "Latent"]
+__all__ = ["CUT", "Latent"]
 
 CUT = 15
 """Blocks 15 to 17 and the last convolution are trained.
@@ -18,9 +20,6 @@ CUT = 15
 One block more gained nothing on PACS; one less saves a fifth of the time and lost half a point.
 An activation of 160 x 7 x 7 takes 16 kB in half precision; in front of block 14 it is 38 kB.
 """
-
-MOST_STEPS = 100
-"""However many samples are remembered, a round costs no more than these steps."""
 
 OPINION = 0.5
 """How much the previous network's opinion counts against the label of a remembered sample, where
@@ -40,21 +39,27 @@ class Latent(Strategy):
     - the previous network's opinion of every sample beside its label, which keeps what too few
       remembered samples cannot (Buzzega et al., "Dark experience for general continual learning",
       NeurIPS 2020, who store that opinion).
+
+    Attributes
+    ----------
+    most_steps : int
+        However many samples are remembered, a round costs no more than these steps.
     """
 
     cut = CUT
+    most_steps: ClassVar[int] = 100
 
     def learn(self, lesson: Lesson) -> list[float]:
         """See `Strategy.learn`; one loss an epoch."""
-        lesson = lesson.remembering_at_most(MOST_STEPS * lesson.batch_size)
+        lesson = lesson.remembering_at_most(self.most_steps * lesson.batch_size)
         known, targets = lesson.known_classes, lesson.targets()
         logits, features = lesson.answers(lesson.items)
         if not known:
             solve_head(lesson, features)
-            return descend(lesson, targets, most_steps=MOST_STEPS)
+            return descend(lesson, targets, most_steps=self.most_steps)
         targets = taught_targets(targets, logits[:, :known], self.opinions(lesson))
         loss = Distillation(lesson.class_count, known)
-        return descend(lesson, targets, loss=loss, most_steps=MOST_STEPS)
+        return descend(lesson, targets, loss=loss, most_steps=self.most_steps)
 
     def opinions(self, lesson: Lesson) -> NDArray[np.float32]:
         """Return how much the previous network counts for each sample (N,), against its label."""
