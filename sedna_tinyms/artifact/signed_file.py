@@ -40,18 +40,18 @@ def sign_file(path: str | os.PathLike[str], private: Path) -> None:
     ConfigurationError
         If the file is not called ``*.onnx``, or the key is none.
     ModelFileError
-        If it cannot be read to its end.
+        If it cannot be read to its end, or is no model.
     StorageError
         If it cannot be written.
     """
-    from sedna_tinyms.artifact.weights_content import read_content  # with NumPy
+    from sedna_tinyms.artifact.weights_content import require_whole  # with NumPy
 
     if Path(path).suffix != SUFFIX:
         raise ConfigurationError(
             f"{os.fspath(path)} is no {SUFFIX} file; a checkpoint is signed as part of a version"
         )
     content, _ = _parted(_read(path))
-    read_content(content, os.fspath(path))
+    require_whole(content, os.fspath(path))
     signature = base64.b64encode(sign(_statement(content), private))
     with write_file(path) as temporary:
         temporary.write_bytes(content + HEAD + signature)

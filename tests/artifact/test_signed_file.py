@@ -102,7 +102,7 @@ def test_what_is_no_model_is_not_signed(tmp_path, keys, damage):
     path = write_classifier(tmp_path / "model.onnx")
     damaged = damage(path.read_bytes())
     path.write_bytes(damaged)
-    with pytest.raises(ModelFileError, match=r"model\.onnx \(\d+ bytes\)"):
+    with pytest.raises(ModelFileError, match=r"model\.onnx .*\d+ bytes"):
         sign_file(path, keys[0])
     assert path.read_bytes() == damaged
 
