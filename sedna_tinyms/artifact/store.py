@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 from sedna_tinyms.artifact.description import ModelDescription
@@ -96,6 +97,7 @@ class ModelStore:
         self.directory = directory
         self._signing_key = signing_key
         self._public_key = public_key
+        self._inside: int | None = None
 
     def numbers(self) -> list[int]:
         """Return the numbers of the versions, in order."""
@@ -137,7 +139,7 @@ class ModelStore:
 
     def publish(self, files: Mapping[str, Path], description: ModelDescription) -> ModelVersion:
         """Make a new version with the next number; parameters and errors as `write_version`."""
-        with self._alone():
+        with self.alone():
             self._remove_leftovers()
             number = self._highest_number() + 1
             # The number is used up before it is used: it will not be given again, whatever comes.
@@ -223,7 +225,7 @@ class ModelStore:
         StorageError
             If the pointer cannot be written.
         """
-        with self._alone():
+        with self.alone():
             version = self.open(number)
             try:
                 current = self.deployed()
@@ -280,7 +282,7 @@ class ModelStore:
         StorageError
             If one cannot be removed.
         """
-        with self._alone():
+        with self.alone():
             numbers = self.numbers()
             kept, removed = self._indispensable(numbers), []
             sizes = {number: _size(self.path(number)) for number in numbers}
@@ -340,7 +342,7 @@ class ModelStore:
 
     def sweep(self) -> None:
         """Remove what somebody who was killed has begun; `StorageError` if that cannot be."""
-        with self._alone():
+        with self.alone():
             self._remove_leftovers()
 
     def _remove_leftovers(self) -> None:
@@ -353,9 +355,26 @@ class ModelStore:
                 path.unlink(missing_ok=True)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        with exclusively(self.directory / ".lock", LONGEST_WAIT_SECONDS):
+    def alone(self) -> Iterator[None]:
+        """Keep everybody else from publishing, deploying and removing in this block.
+
+        It may stand inside another one of the same thread, as every method that changes something
+        has it.
+
+        Raises
+        ------
+        StorageError
+            If another process keeps it for too long.
+        """
+        if self._inside == get_ident():
             yield
+            return
+        with exclusively(self.directory / ".lock", LONGEST_WAIT_SECONDS):
+            self._inside = get_ident()
+            try:
+                yield
+            finally:
+                self._inside = None
 
 
 def _size(directory: Path) -> int:

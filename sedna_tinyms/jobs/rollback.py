@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sedna_tinyms.artifact.store import Deployed
 from sedna_tinyms.errors import ModelFileError, SednaTinyMSError
 from sedna_tinyms.jobs.deploy import HotUpdate
 from sedna_tinyms.jobs.events import Event, Noted, RollbackServed, RolledBack
@@ -77,27 +78,37 @@ def roll_back(job: Job, root: Path | str, number: int | None = None) -> GoneBack
     paths = HostPaths(root)
     layout = JobLayout(job, paths)
     versions = JobVersions(job, paths, layout)
+    _pointer(versions)  # before the lock, whose file would be the first of a store
+    with versions.store.alone():  # so that no hot update is under way, whose end would undo this
+        pointer = _pointer(versions)
+        number = _earlier(versions, pointer) if number is None else number
+        runner = runner_of(layout.lock)
+        announce = runner is not None and job.spec.deploy_model.hot_update_enabled
+
+        hot_update = HotUpdate(layout.hot_update)
+        if announce:
+            model = versions.store.open(number).weights(f".{job.deploy_model.format}")
+            laid_down = hot_update.lay_down(model, f"version-{number}")
+        versions.go_back(number, ASKED_FOR)
+        if announce:  # after the pointer, so that the runner knows what the worker answers to
+            hot_update.announce(laid_down)
+    return GoneBack(number, pointer.version, announce, runner)
+
+
+def _pointer(versions: JobVersions) -> Deployed:
     pointer = versions.store.deployed()
     if pointer is None:
         raise ModelFileError(f"{versions.store.directory}: no version was ever deployed")
-    if number is None:
-        if not pointer.before:
-            raise ModelFileError(
-                f"version {pointer.version} is the first that was deployed; name another one of "
-                f"{', '.join(map(str, versions.store.numbers()))}"
-            )
-        number = pointer.before[-1]
-    runner = runner_of(layout.lock)
-    announce = runner is not None and job.spec.deploy_model.hot_update_enabled
+    return pointer
 
-    hot_update = HotUpdate(layout.hot_update)
-    if announce:
-        model = versions.store.open(number).weights(f".{job.deploy_model.format}")
-        laid_down = hot_update.lay_down(model, f"version-{number}")
-    versions.go_back(number, ASKED_FOR)
-    if announce:  # after the pointer, so that the runner knows what the worker answers to
-        hot_update.announce(laid_down)
-    return GoneBack(number, pointer.version, announce, runner)
+
+def _earlier(versions: JobVersions, pointer: Deployed) -> int:
+    if not pointer.before:
+        raise ModelFileError(
+            f"version {pointer.version} is the first that was deployed; name another one of "
+            f"{', '.join(map(str, versions.store.numbers()))}"
+        )
+    return pointer.before[-1]
 
 
 class RollbackWatch:

@@ -10,6 +10,7 @@ import pytest
 from killed import kill_at_every_step
 from toy_job import wait_until
 
+from sedna_tinyms.artifact import lock
 from sedna_tinyms.artifact.store import ModelStore
 from sedna_tinyms.jobs.events import (
     Deployed,
@@ -220,6 +221,40 @@ def test_a_running_worker_is_told_and_its_answer_counts(toy_job):
     assert len(toy_job.seen("inference")) == 1
     assert not [each for each in toy_job.heard(Noted) if "reported" in each.message]
     assert brief(report(toy_job)["rollbacks"]) == [(2, 3, 2)]
+
+
+def test_in_the_midst_of_a_hot_update_it_waits_for_the_end_of_that(toy_job, store, monkeypatch):
+    plan(toy_job, [0.7, 0.8])
+    script = toy_job.here / "toy_inference.py"
+    loads = "        if model == '0.8': act('wait')\n        answer = plan("
+    script.write_text(script.read_text().replace("        answer = plan(", loads))
+    job, wait_for, done = toy_job.job(hot=True), lock._wait_for, []
+
+    def wait(*arguments):
+        if threading.current_thread() is back:
+            (toy_job.here / "go").touch()
+        return wait_for(*arguments)
+
+    def go_back():
+        wait_until(lambda: [e for e in toy_job.seen("hot") if e["model"] == "0.8"])
+        done.append(roll_back(job, toy_job.root))
+
+    monkeypatch.setattr(lock, "_wait_for", wait)
+    back = threading.Thread(target=go_back)
+    toy_job.add_samples(10)
+    toy_job.on(RoundFinished, lambda event: event.record.round == 1 and toy_job.add_samples(10))
+    toy_job.on(RoundFinished, lambda event: event.record.round == 1 and back.start())
+    runner = toy_job.runner(hot=True, deploy_limit_seconds=10)
+    toy_job.on(RollbackServed, lambda _: runner.stop())
+    toy_job.on(Noted, lambda event: "did not answer" in event.message and runner.stop())
+    runner.run()
+    back.join()
+    assert [(each.version, each.replaced, each.announced) for each in done] == [(2, 3, True)]
+    assert toy_job.heard(RollbackServed) == [RollbackServed(2)]
+    assert [each["model"] for each in toy_job.seen("hot")] == ["0.7", "0.8", "0.7"]
+    hot_update = JobLayout(job, HostPaths(toy_job.root)).hot_update
+    assert (hot_update / "model.version-2.ckpt").read_text() == toy_job.deployed.read_text()
+    assert store.deployed().version == 2
 
 
 @pytest.mark.parametrize(
