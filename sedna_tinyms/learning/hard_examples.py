@@ -181,10 +181,10 @@ class HardExampleStore:
         leaving = self._leaving(pictures, note.value, _size(source) + note.size)
         if leaving is None:
             return Kept.NO_ROOM
-        for name in leaving:
-            self._remove(name)
         name = _free_name(source, pictures.keys() | self._notes.keys())
         _move(source, self.directory / name)
+        for worse in leaving:  # only now: what cannot be moved costs no other picture
+            self._remove(worse)
         self._notes[name] = note
         try:
             write_text(self._note_path(name), note.as_text())
@@ -249,10 +249,11 @@ def _size(picture: Path) -> int:
 
 
 def _free_name(source: Path, names: Collection[str]) -> str:
-    """Return the picture's name, with a number in it where another picture bears it."""
-    name, number = source.name, 2
+    """Return a name that shows, with a number in it where another picture bears it."""
+    visible = Path(source.name.lstrip(".") or "picture")
+    name, number = visible.name, 2
     while name in names:
-        name, number = f"{source.stem}-{number}{source.suffix}", number + 1
+        name, number = f"{visible.stem}-{number}{visible.suffix}", number + 1
     return name
 
 

@@ -52,7 +52,7 @@ class _Kept:
 
     items: NDArray[Any]
     ranks: NDArray[np.float64]
-    limit: float = 1.0  # the lowest rank that was ever turned away
+    limit: float = math.inf  # the lowest rank that was ever turned away
     seen: int = 0
 
     def cut(self, size: int) -> None:
@@ -67,7 +67,8 @@ class ReplayMemory:
     Parameters
     ----------
     budget_bytes : int
-        Most bytes that the samples' arrays may take, at least 0.
+        Most bytes that the samples' arrays may take, at least 0. Names and counts come on top, for
+        every class and round about 200 bytes in the file.
     seed : int
         Decides what is kept.
     space : str
@@ -170,6 +171,8 @@ class ReplayMemory:
             raise ConfigurationError(f"there are {len(items)} samples but {len(labels)} labels")
         if ranks is not None:
             ranks = _checked_ranks(ranks, len(items))
+        if not len(items):
+            return
         self._require_alike(items)
         by_label: dict[str, list[int]] = {}
         for index, label in enumerate(labels):

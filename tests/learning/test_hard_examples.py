@@ -39,6 +39,24 @@ def test_a_picture_moves_in_and_survives_a_restart(tmp_path, picture):
     assert again.offer(picture("b.jpg"), 0.9, axis(0)) is Kept.DUPLICATE
 
 
+def test_a_hidden_picture_counts_too(tmp_path, picture):
+    store = HardExampleStore(tmp_path / "hard", 5000)
+    for number in range(9):
+        store.offer(picture(f".{number}.jpg"), number)
+    assert store.names[0] == "8.jpg"
+    stored = (path for path in (tmp_path / "hard").rglob("*") if path.is_file())
+    assert sum(path.stat().st_size for path in stored) == store.nbytes <= 5000
+
+
+def test_a_picture_that_cannot_be_moved_costs_no_other(tmp_path, picture):
+    store = HardExampleStore(tmp_path / "hard", 1500)
+    store.offer(picture("a.jpg"), 0.1)
+    (tmp_path / "hard" / "b.jpg").mkdir()
+    with pytest.raises(StorageError, match=r"cannot move .*b\.jpg"):
+        store.offer(picture("b.jpg"), 0.9)
+    assert store.names == ["a.jpg"]
+
+
 def test_what_resembles_a_picture_is_left_where_it_is(tmp_path, picture):
     store = HardExampleStore(tmp_path / "hard", LARGE, duplicate_cosine=0.95)
     store.offer(picture("a.jpg"), 0.5, axis(0))

@@ -297,3 +297,16 @@ def test_a_flipped_byte_is_noticed_or_does_no_harm(tmp_path_factory, position, c
     except ModelFileError:
         return
     assert kept(loaded) == kept(memory)
+
+
+def test_whatever_there_is_room_for_is_kept():
+    memory = ReplayMemory(1000)
+    memory.update(np.zeros((4, 1), np.uint8), list("aabb"), "first", np.array([0, 1, 1.0, 1.0]))
+    assert memory.counts == {("a", "first"): 2, ("b", "first"): 2}
+
+
+def test_nothing_changes_nothing():
+    memory = ReplayMemory(1000)
+    memory.update(np.zeros((4, 1), np.uint8), list("aabb"), "first")
+    memory.update(np.empty(0), [], "second")
+    assert (len(memory), memory.domains) == (4, ["first"])
