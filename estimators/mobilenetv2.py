@@ -59,8 +59,9 @@ class MobileNetV2Estimator(ABC):
         Where to start from if no model is loaded: one of this estimator's, or pretrained weights
         (see `load_weights`).
     epochs, learning_rate, batch_size
-        Length of a training; its highest learning rate, by default the strategy's; samples in a
-        batch. The strategy ``head`` needs none of them.
+        Length of a training, which ``latent`` and ``lwf`` end after 100 steps at the latest; its
+        highest learning rate, by default the strategy's; samples in a batch. The strategy ``head``
+        needs none of them.
     strategy : {"head", "latent", "full", "lwf", "ewc"}
         How to learn: the classifier alone; it and the last blocks; everything; or the last blocks
         without any sample stored, by distillation or by elastic weight consolidation. See
@@ -74,10 +75,12 @@ class MobileNetV2Estimator(ABC):
         picture is stored, or ``3 * input_size ** 2`` bytes of pixels, which another strategy could
         go on with. ``auto`` is what the model's memory holds already; in a new one, activations,
         except for ``full``.
-    label_smoothing, weight_decay : float
-        Regularization.
+    label_smoothing : float
+        How much of a label is shared between all classes. Not for ``head``.
+    weight_decay : float
+        For ``full``; ``head`` has a penalty of its own, and the others train too briefly.
     flip : bool
-        Train on mirrored samples too.
+        Train on mirrored samples too. Not for ``head``.
     engine : {"auto", "onnxruntime", "openvino", "mindspore"}
         What computes wherever nothing is trained; the fastest installed by default.
     precision : {"f32", "bf16", "auto"}
