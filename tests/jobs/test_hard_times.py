@@ -29,8 +29,8 @@ class Command:
         done = subprocess.run(self.words, capture_output=True, text=True, timeout=120, **settings)
         return done.returncode, done.stderr
 
-    def start(self):
-        return subprocess.Popen(self.words, stderr=subprocess.PIPE, text=True)
+    def start(self, **settings):
+        return subprocess.Popen(self.words, stderr=subprocess.PIPE, text=True, **settings)
 
 
 def table(job):
@@ -130,12 +130,16 @@ def test_a_directory_below_it_fails_the_round_whose_samples_come_back(job):
     assert job.seen("train")[-1]["lines"] == lines[:8] + lines[10:18]
 
 
-def test_a_model_in_service_that_cannot_be_read_fails_the_round_and_stays(job):
-    job.deployed.chmod(0)
-    code, said = Command(job, "--rounds", "1").run(preexec_fn=without_the_rights_of_root)
+def test_a_model_in_service_that_cannot_be_read_any_more_fails_the_round_and_stays(job):
+    job.plan({1: {"train": "wait"}})
+    with Command(job, "--rounds", "1").start(preexec_fn=without_the_rights_of_root) as process:
+        wait_until(lambda: "waiting" in log(job, "1-train"))
+        job.deployed.chmod(0)
+        (job.here / "go").touch()
+        _, said = process.communicate()
     job.deployed.chmod(0o600)
-    assert code == 10
-    assert f"to go back to: cannot read the model {job.deployed}: Permission denied\n" in said
+    assert process.returncode == 10
+    assert "round 1: failed: the eval worker failed with exit code 1\n" in said
     assert "Traceback" not in said.replace("    | Traceback", "")  # the toy's own
     assert job.deployed.read_text() == "0.2"
 

@@ -158,6 +158,7 @@ class Worker:
         self.exit: WorkerExit | None = None
         self._on_exit = on_exit
         self._grace_seconds = grace_seconds
+        self._asked_to_end = False
         self._excess: str | None = None
         self._ended = Event()
         self._reaping = Lock()
@@ -208,8 +209,10 @@ class Worker:
         return self.exit
 
     def terminate(self) -> None:
-        """Ask the worker to end and return at once."""
-        self._signal(signal.SIGTERM)
+        """Ask the worker to end and return at once; a second time would disturb its ending."""
+        if not self._asked_to_end:
+            self._asked_to_end = True
+            self._signal(signal.SIGTERM)
 
     def last_lines(self, most: int = 12) -> list[str]:
         """Return what the worker wrote last."""

@@ -70,6 +70,22 @@ def test_the_end_is_recorded_and_told_once(start):
     assert worker.ended.empty()
 
 
+def test_it_is_asked_to_end_once(start):
+    worker = start(
+        "import signal, time\n"
+        "asked = []\n"
+        "signal.signal(signal.SIGTERM, lambda *_: asked.append(print('asked', flush=True)))\n"
+        "print('ready', flush=True)\n"
+        "while not asked: time.sleep(0.01)\n"
+        "time.sleep(0.3)\n"
+    )
+    wait_until(lambda: worker.last_lines() == ["ready"])
+    worker.terminate()
+    wait_until(lambda: worker.last_lines() == ["ready", "asked"])
+    assert worker.stop().code == 0
+    assert worker.last_lines() == ["ready", "asked"]
+
+
 def test_peak_memory_is_that_of_the_process(start):
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     size = own + (50 << 20)
