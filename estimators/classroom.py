@@ -73,7 +73,7 @@ class Classroom:
         self._known: tuple[str, ...] = ()
         self._strategy: Strategy = STRATEGIES[settings.strategy]()
         self._frozen: FrozenBackbone | None = None
-        self._computed = 0
+        self._computed_before = 0
 
     def begin(self) -> None:
         """Begin with a network that was taught nothing."""
@@ -102,21 +102,17 @@ class Classroom:
     def look_at(self, pictures: Sequence[Picture], network: MobileNetV2, card: ModelCard) -> Seen:
         """Return what the strategy learns from: what the frozen part makes of new pictures."""
         cut, size = self._strategy.cut, card.input_size
-        self._computed = 0
         if not cut:
             pixels = load_pixels(pictures, size)
             return Seen(pixels, pixels, PIXELS)
         frozen = self._frozen_part(network, card)
-        before = frozen.computed
+        self._computed_before = frozen.computed
         if self._keeps_pixels:
             pixels = load_pixels(pictures, size)
-            seen = Seen(_in_batches(frozen, pixels), pixels, PIXELS)
-        else:
-            cache = ActivationCache(budget_bytes=self.settings.cache_bytes)
-            items = activations(pictures, frozen, cache, size)
-            seen = Seen(items, items, frozen.space)
-        self._computed = frozen.computed - before
-        return seen
+            return Seen(_in_batches(frozen, pixels), pixels, PIXELS)
+        cache = ActivationCache(budget_bytes=self.settings.cache_bytes)
+        items = activations(pictures, frozen, cache, size)
+        return Seen(items, items, frozen.space)
 
     def teach(
         self,
@@ -188,12 +184,13 @@ class Classroom:
             names = [card.class_names[label] for label in labels]
             memory.update(seen.kept, names, domain, ranks)
         self._known = card.class_names
+        computed = self._frozen.computed - self._computed_before if self._frozen else 0
         return {
             "loss": losses,
             "accuracy": [accuracy],
             "samples": [float(len(labels))],
             "replayed": [float(len(earlier.labels))],
-            "computed": [float(self._computed)],
+            "computed": [float(computed)],
         }
 
     @property

@@ -120,7 +120,8 @@ def test_only_activations_are_stored_unless_pixels_are_asked_for(start):
     pixels = TinyMSMobileNetV2(["green", "red"], **SMALL, strategy="head", replay="pixels")
     pixels.train(samples(6, colours=["red", "green"]))
     assert pixels.memory.item_shape == (3, SIZE, SIZE)
-    assert pixels.train(samples(2, seed=2, colours=["red"]))["replayed"] == [6.0]
+    metrics = pixels.train(samples(2, seed=2, colours=["red"]))
+    assert (metrics["replayed"], metrics["computed"]) == ([6.0], [8.0])
 
 
 def test_activations_of_another_cut_are_refused_by_name(start):
