@@ -1,4 +1,4 @@
-import math
+import sys
 
 import pytest
 
@@ -26,7 +26,11 @@ def test_whatever_is_wrong_is_one_error(content, what):
         parse_json(content)
 
 
-def test_nan_is_taken_or_refused():
-    assert math.isnan(parse_json("NaN"))
-    with pytest.raises(ValueError, match="-Infinity is no number of JSON"):
-        parse_json("[-Infinity]", allow_nan=False)
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999", "-1e999", "9" * 400 + ".0"])
+def test_every_number_is_finite(number):
+    with pytest.raises(ValueError, match=r"no number of JSON|beyond the range of a float"):
+        parse_json(f'{{"loss": [0.5, {number}]}}')
+
+
+def test_the_largest_and_smallest_floats_are_numbers():
+    assert parse_json("[1.7976931348623157e308, 5e-324, 1e-999]") == [sys.float_info.max, 5e-324, 0]

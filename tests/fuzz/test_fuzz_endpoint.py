@@ -100,17 +100,36 @@ def test_any_headers(port, headers):
 def test_any_json(port, report, keep):
     if isinstance(report, dict):
         report |= {name: REPORT[name] for name in keep}
+    taken_or_refused(port, json.dumps(report).encode())
+
+
+NUMBER = json.dumps(REPORT).encode().partition(b"0.5")
+
+
+@bounded(100)
+@given(number=st.from_regex(rb"-?[0-9]{1,4}(\.[0-9]{1,4})?([eE][+-]?[0-9]{1,4})?", fullmatch=True))
+@example(b"1e999")
+@example(b"-1E+999")
+@example(b"NaN")
+@example(b"9" * 4000)
+@example(b"[" * 900 + b"1" + b"]" * 900)
+def test_any_number_as_it_is_written(port, number):
+    taken_or_refused(port, NUMBER[0] + number + NUMBER[2])
+
+
+def taken_or_refused(port, body):
     DELIVERED.clear()
-    answer = talk(port, request(json.dumps(report).encode()))
+    answer = talk(port, request(body))
     tells_nothing(answer)
     assert answer.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 400 "))
     (delivered,) = DELIVERED
     assert isinstance(delivered, Report if answer.startswith(b"HTTP/1.1 200") else Refusal)
     if isinstance(delivered, Report):
         try:
-            read_models(delivered.results)
+            models = read_models(delivered.results)
         except SednaTinyMSError:
             return  # which fails the round, and nothing else
+        json.dumps([each.as_json() for each in models], allow_nan=False)  # as the journal does
 
 
 @bounded(60)

@@ -195,7 +195,7 @@ def _worker_of(path: str) -> str:
 def parse_report(worker: str, body: bytes) -> Report:
     """Read the body that was posted to `worker`'s path, or say what is wrong with it."""
     try:
-        message = parse_json(body, allow_nan=False)
+        message = parse_json(body)
     except ValueError as error:
         raise _RefusedError(f"the body is not JSON: {error}") from None
     if not isinstance(message, dict):

@@ -25,7 +25,7 @@ def parse_or_refuse(content: bytes | str, what: str = "the body") -> Any:
         400 if it is not JSON.
     """
     try:
-        return parse_json(content, allow_nan=False)
+        return parse_json(content)
     except ValueError as error:
         raise Refusal(400, f"{what} is not JSON: {error}") from None
 
