@@ -27,6 +27,9 @@ __all__ = ["BODY_LIMIT", "Endpoint", "Refusal", "Report"]
 BODY_LIMIT = 1 << 20
 """Bytes of one report; metrics of a thousand classes need a tenth of it."""
 
+DEEPEST = 32
+"""Levels of a report's JSON. Metrics need five; what takes hundreds can be read, but not kept."""
+
 LONGEST_NUMBER = 20
 """Digits of a length that is looked at."""
 
@@ -198,6 +201,8 @@ def parse_report(worker: str, body: bytes) -> Report:
         message = parse_json(body)
     except ValueError as error:
         raise _RefusedError(f"the body is not JSON: {error}") from None
+    if _is_deeper(message, DEEPEST):
+        raise _RefusedError(f"the body is nested more than {DEEPEST} levels deep")
     if not isinstance(message, dict):
         raise _RefusedError(f"the body is a JSON {type(message).__name__}, not an object")
     for field in TEXT_FIELDS:
@@ -216,6 +221,11 @@ def parse_report(worker: str, body: bytes) -> Report:
         status=message.get("status", ""),
         results=tuple(map(_unpacked, results)),
     )
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels < 0 or any(_is_deeper(each, levels - 1) for each in inner)
 
 
 def _unpacked(entry: dict[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,10 @@ def body(name="train-worker-abcde", **fields):
     } | fields
 
 
+def nested(levels):
+    return b"[" * levels + b"1" + b"]" * levels
+
+
 @pytest.fixture
 def delivered():
     return SimpleQueue()
@@ -65,6 +69,11 @@ def test_a_deploy_report_has_neither_results_nor_owner_info(endpoint, delivered)
     assert delivered.get_nowait().results == ()
 
 
+def test_metrics_may_be_nested(endpoint, delivered):
+    content = b'{"name": "train-worker-abcde", "results": [{"metrics": {"x": %s}}]}' % nested(28)
+    assert post(endpoint, content)[0] == 200
+
+
 @pytest.mark.parametrize("unknown", [{"ownerKind": "strangejob"}, {"kind": "dance"}, {"more": 1}])
 def test_what_it_does_not_know_is_answered_with_200(endpoint, unknown):
     assert post(endpoint, body(**unknown))[0] == 200
@@ -79,6 +88,8 @@ def test_what_it_does_not_know_is_answered_with_200(endpoint, unknown):
         (b"[" * 100_000, "not JSON"),
         (b"[]", "not an object"),
         (b'{"name": "train-worker-abcde", "metrics": NaN}', "NaN is no number"),
+        (b'{"name": "train-worker-abcde", "metrics": 1e999}', "1e999 is beyond the range"),
+        (b'{"name": "train-worker-abcde", "metrics": %s}' % nested(32), "more than 32 levels deep"),
         (body(name="train-worker-zzzzz"), "'train-worker-zzzzz' is not the path's"),
         ({"kind": "train"}, "None is not the path's"),
         (body(kind=3), "kind is 3, not a text"),
