@@ -7,9 +7,10 @@ from pathlib import Path, PurePosixPath
 from sedna_tinyms.jobs.manifest.spec import Job
 from sedna_tinyms.jobs.paths import HostPaths
 
-__all__ = ["HOT_UPDATE_DIRECTORY", "JobLayout"]
+__all__ = ["HOT_UPDATE_DIRECTORY", "HOT_UPDATE_LOCK", "JobLayout"]
 
 HOT_UPDATE_DIRECTORY = PurePosixPath("/var/lib/sedna/model-hot-update")
+HOT_UPDATE_LOCK = ".lock"
 
 
 class JobLayout:
@@ -34,6 +35,9 @@ class JobLayout:
         <outputDir>/eval/<round>/results.json   what the eval worker reported, sample by sample
         <outputDir>/eval/<round>/canary.json    what came of trying the new model out
         <outputDir>/logs/<round>-<kind>.log
+
+    And while a runner runs, beside what it shares with a job of another outputDir, the deploy model
+    and the hot-update directory: `shared_locks`.
     """
 
     def __init__(self, job: Job, paths: HostPaths) -> None:
@@ -47,6 +51,10 @@ class JobLayout:
         self.heartbeat = self.output / "inference.heartbeat"
         below = f"{job.namespace}/incrementallearningjob/{job.name}".lower()
         self.hot_update = paths.local(HOT_UPDATE_DIRECTORY / below)
+        deployed = paths.local(job.deploy_model.url)
+        self.shared_locks = [deployed.with_name(f".{deployed.name}.lock")]
+        if job.spec.deploy_model.hot_update_enabled:
+            self.shared_locks.append(self.hot_update / HOT_UPDATE_LOCK)
 
     def train_samples(self, round_number: int) -> Path:
         """Return the file of the samples that a round trains on."""

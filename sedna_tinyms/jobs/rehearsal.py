@@ -112,15 +112,20 @@ def _check_output(layout: JobLayout) -> None:
         existing = existing.parent
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         raise StorageError(f"cannot write to the output directory {layout.output}: see {existing}")
+    for path in (layout.lock, *layout.shared_locks):
+        _check_lock(path)
+
+
+def _check_lock(path: Path) -> None:
     try:
-        with layout.lock.open("rb") as lock:
+        with path.open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return
     except BlockingIOError:
         raise StorageError(
-            f"{layout.output} is in use by another runner: stop that one first, or give this job "
+            f"{path.parent} is in use by another runner: stop that one first, or give this job "
             "another --root"
         ) from None
     except OSError as error:
-        raise StorageError(f"cannot read {layout.lock}: {error}") from error
+        raise StorageError(f"cannot read {path}: {error}") from error

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from queue import SimpleQueue
 
+from sedna_tinyms.artifact.lock import exclusively
 from sedna_tinyms.errors import (
     ConfigurationError,
     DatasetError,
@@ -147,13 +149,15 @@ class JobRunner:
         JobSpecError, DatasetError, ModelFileError
             If the dataset, a model or a worker's script is missing.
         StorageError
-            If another runner is at work on the same output directory, or a file of the job
-            cannot be read or written.
+            If another runner is at work on the same output directory or deploy model, or a file
+            of the job cannot be read or written.
         EndpointError
             If the port is taken.
         """
         check_files(self._job, self._paths)
-        with hold_lock(self._layout.lock):
+        with hold_lock(self._layout.lock), ExitStack() as shared:
+            for lock in self._layout.shared_locks:
+                shared.enter_context(exclusively(lock, limit_seconds=0))
             state = self._open_state()
             report = JobReport(self._layout, self._job, state)
             status = JobStatus(

@@ -312,6 +312,25 @@ def test_a_second_runner_ends_with_13_and_the_first_goes_on(job, untroubled):
     assert table(job) == untroubled
 
 
+def test_a_run_of_another_output_directory_that_replaces_the_same_model_ends_with_13(job):
+    job.plan({1: {"train": "wait", "accuracy": 0.7}})
+    with Command(job, "--rounds", "1").start() as process:
+        wait_until(lambda: "waiting" in log(job, "1-train"))
+        command = Command(job, "--rounds", "1")
+        yaml = job.here / "job.yaml"
+        yaml.write_text(yaml.read_text().replace("outputDir: /output", "outputDir: /other"))
+        for option in ([], ["--dry-run"]):
+            command.words += option
+            code, said = command.run()
+            assert code == 13, said
+            assert str(job.deployed.parent) in said
+        assert f"process {process.pid} holds it" in said or "in use by another runner" in said
+        (job.here / "go").touch()
+        process.communicate()
+    assert process.returncode == 0
+    assert [path.name for path in job.deployed.parent.iterdir()] == ["model.ckpt"]
+
+
 def test_sigterm_in_a_training_ends_it_with_143_and_a_later_run_trains_the_same(job, untroubled):
     job.plan({1: {"train": "wait", "accuracy": 0.7}})
     with Command(job, "--rounds", "1").start() as process:
