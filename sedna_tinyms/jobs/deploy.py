@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
-from sedna_tinyms.artifact.files import copy_file, remove_leftovers, write_json
+from sedna_tinyms.artifact.files import copy_file, remove_file, remove_leftovers, write_json
 from sedna_tinyms.errors import StorageError
+from sedna_tinyms.jobs.layout import HOT_UPDATE_LOCK
 
 __all__ = ["HotUpdate", "ModelReplacement", "settle"]
 
@@ -53,31 +54,44 @@ class ModelReplacement:
             raise
 
     def undo(self) -> None:
-        """Put back what was replaced."""
+        """Put back what was replaced; `StorageError` if that cannot be."""
         for target, kept in self._kept.items():
             if kept is None:
-                target.unlink(missing_ok=True)
+                remove_file(target)
             else:
-                kept.replace(target)
+                _put_back(kept, target)
         self._kept.clear()
 
     def done(self) -> None:
-        """Forget the old files."""
+        """Forget the old files; `StorageError` if one cannot be removed."""
         for kept in self._kept.values():
             if kept is not None:
-                kept.unlink(missing_ok=True)
+                remove_file(kept)
         self._kept.clear()
 
 
 def settle(targets: Iterable[Path], *, undo: bool) -> None:
-    """Clear up after a replacement whose process was killed: undo it, or make it final."""
+    """Clear up after a replacement whose process was killed: undo it, or make it final.
+
+    Raises
+    ------
+    StorageError
+        If a file cannot be put back or removed.
+    """
     for target in targets:
         kept = _kept_name(target)
         if undo and kept.exists():
-            kept.replace(target)
-        kept.unlink(missing_ok=True)
+            _put_back(kept, target)
+        remove_file(kept)
         for path in (target, kept):
             remove_leftovers(path)
+
+
+def _put_back(kept: Path, target: Path) -> None:
+    try:
+        kept.replace(target)
+    except OSError as error:
+        raise StorageError(f"cannot put the model {target} back from {kept}: {error}") from error
 
 
 def _keep(target: Path) -> Path | None:
@@ -121,11 +135,24 @@ class HotUpdate:
         write_json(self.config, {"model_config": config})
 
     def withdraw(self) -> None:
-        """Take the announcement back: what starts or looks from now on finds none."""
-        self.config.unlink(missing_ok=True)
+        """Take the announcement back: what starts or looks from now on finds none.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be removed.
+        """
+        remove_file(self.config)
 
     def tidy(self, version: Path) -> None:
-        """Remove every model but the one in service."""
+        """Remove every model but the one in service; directories are none.
+
+        Raises
+        ------
+        StorageError
+            If one cannot be removed.
+        """
+        kept = (version, self.config, self.directory / HOT_UPDATE_LOCK)
         for path in self.directory.iterdir():
-            if path not in (version, self.config):
-                path.unlink(missing_ok=True)
+            if path.is_file() and path not in kept:
+                remove_file(path)

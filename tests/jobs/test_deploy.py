@@ -97,3 +97,32 @@ def test_only_the_model_in_service_stays(new, tmp_path):
     hot.withdraw()
     hot.withdraw()
     assert [path.name for path in hot.directory.iterdir()] == ["model.2.ckpt"]
+
+
+def test_directories_and_the_runners_lock_stay(new, tmp_path):
+    hot = HotUpdate(tmp_path / "hot")
+    version = hot.lay_down(new, 1)
+    (hot.directory / "lost+found").mkdir()
+    (hot.directory / ".lock").touch()
+    hot.tidy(version)
+    assert {path.name for path in hot.directory.iterdir()} == {
+        "model.1.ckpt",
+        "lost+found",
+        ".lock",
+    }
+
+
+def test_an_announcement_that_cannot_be_taken_back_is_an_error_of_storage(tmp_path):
+    hot = HotUpdate(tmp_path / "hot")
+    hot.config.mkdir(parents=True)
+    with pytest.raises(StorageError, match=r"cannot remove .*model_config\.json"):
+        hot.withdraw()
+
+
+def test_what_cannot_be_put_back_is_an_error_of_storage(new, deployed):
+    replacement = ModelReplacement({deployed: new})
+    replacement.apply()
+    deployed.unlink()
+    deployed.mkdir()
+    with pytest.raises(StorageError, match=r"cannot put the model .*model\.ckpt back"):
+        replacement.undo()
