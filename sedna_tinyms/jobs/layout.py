@@ -60,6 +60,12 @@ class JobLayout:
         """Return the file of the samples that a round trains on."""
         return self.output / "data" / "train" / str(round_number) / "data.txt"
 
+    def files_of(self, round_number: int) -> list[Path]:
+        """Return what a round has trained on and saved, and its logs."""
+        logs = sorted((self.output / "logs").glob(f"{round_number}-*.log"))
+        directories = [self.train_samples(round_number).parent, self.model_directory(round_number)]
+        return [*(each for each in directories if each.exists()), *logs]
+
     def eval_samples(self, round_number: int) -> Path:
         """Return the file of the samples that a round evaluates with."""
         return self.output / "data" / "eval" / str(round_number) / "data.txt"
@@ -68,9 +74,16 @@ class JobLayout:
         """Return the directory that a round's train worker saves into."""
         return self.output / "train" / str(round_number)
 
-    def trained_rounds(self) -> list[int]:
-        """Return the rounds whose train worker has a directory, in order."""
-        names = (path.name for path in (self.output / "train").glob("*"))
+    def rounds(self) -> list[int]:
+        """Return the rounds of which there are files to train with, or logs, in order."""
+        patterns = ("train/*", "data/train/*", "logs/*-*.log")
+        found = (path.name for pattern in patterns for path in self.output.glob(pattern))
+        numbers = {name.partition("-")[0] for name in found}
+        return sorted(int(number) for number in numbers if number.isdecimal())
+
+    def evaluated_rounds(self) -> list[int]:
+        """Return the rounds of which there are samples to evaluate with, in order."""
+        names = (path.name for path in (self.output / "data" / "eval").glob("*"))
         return sorted(int(name) for name in names if name.isdecimal())
 
     def eval_results(self, round_number: int) -> Path:

@@ -1,17 +1,18 @@
 """What a job keeps of earlier rounds: the rest goes, so that no disk fills up over the months.
 
 Two annotations say how much (see `sedna_tinyms.jobs.manifest.spec.Gates`). They count the model
-versions, and by themselves the directories into which train workers saved.
+versions, and by themselves the rounds, with what each trained on and saved, and its logs.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from sedna_tinyms.artifact.store import ModelStore
 from sedna_tinyms.errors import StorageError
+from sedna_tinyms.jobs.accuracy import ROUNDS_AT_MOST
 from sedna_tinyms.jobs.layout import JobLayout
 from sedna_tinyms.jobs.manifest.spec import Gates
 
@@ -19,7 +20,7 @@ __all__ = ["retain"]
 
 
 def retain(gates: Gates, layout: JobLayout, store: ModelStore, in_use: Collection[int]) -> None:
-    """Remove the oldest versions and training directories until few enough are left.
+    """Remove the oldest versions, and the files of the oldest rounds, until few enough are left.
 
     Parameters
     ----------
@@ -28,7 +29,7 @@ def retain(gates: Gates, layout: JobLayout, store: ModelStore, in_use: Collectio
     layout, store
         Where they lie.
     in_use : collection of int
-        Rounds whose directories stay whatever they take.
+        Rounds whose files stay whatever they take.
 
     Raises
     ------
@@ -41,22 +42,29 @@ def retain(gates: Gates, layout: JobLayout, store: ModelStore, in_use: Collectio
     if store.numbers():
         store.retain(most, most_bytes)
     kept = size = 0
-    for number in reversed(layout.trained_rounds()):
-        directory = layout.model_directory(number)
-        kept, size = kept + 1, size + _size(directory)
+    for number in reversed(layout.rounds()):
+        files = layout.files_of(number)
+        kept, size = kept + 1, size + sum(map(_size, files))
         if number not in in_use and (kept > most or size > most_bytes):
-            _remove(directory)
+            _remove(files)
+    # The accuracy matrix reads the evaluations of so many rounds.
+    for number in layout.evaluated_rounds()[: -max(most, ROUNDS_AT_MOST)]:
+        _remove([layout.eval_samples(number).parent, layout.eval_results(number).parent])
 
 
-def _size(directory: Path) -> int:
+def _size(path: Path) -> int:
     try:
-        return sum(path.lstat().st_size for path in directory.rglob("*"))
+        return sum(each.lstat().st_size for each in (path, *path.rglob("*")) if not each.is_dir())
     except OSError as error:
-        raise StorageError(f"cannot read {directory}: {error}") from error
+        raise StorageError(f"cannot read {path}: {error}") from error
 
 
-def _remove(directory: Path) -> None:
-    try:
-        shutil.rmtree(directory)
-    except OSError as error:
-        raise StorageError(f"cannot remove {directory}: {error}") from error
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        try:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot remove {path}: {error}") from error

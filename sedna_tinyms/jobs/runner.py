@@ -279,7 +279,7 @@ class JobRunner:
             raise
         finally:
             report.save()
-        self._versions.retain(state.rounds_in_use)
+        self._versions.retain(state.rounds_in_use | {context.inference.round})
         self._wait_for_samples(context.status, state)
         self._emit(RoundFinished(record))
 

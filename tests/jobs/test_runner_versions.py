@@ -78,3 +78,13 @@ def test_a_deployment_that_fails_leaves_the_pointer(toy_job, store):
     assert contents(store) == ["0.2", "0.7"]
     assert store.deployed().version == 1
     assert toy_job.deployed.read_text() == "0.2"
+
+
+def test_what_earlier_rounds_trained_on_and_logged_goes_with_them(toy_job):
+    play(toy_job, [0.3, 0.4, 0.5, 0.6], hot=True, annotations={"keep-versions": "2"})
+    logs = {path.name for path in (toy_job.output / "logs").iterdir()}
+    assert "0-inference.log" in logs, "its worker runs"
+    assert {name.partition("-")[0] for name in logs} == {"0", "3", "4"}
+    for place in ("train", "data/train"):
+        assert {path.name for path in (toy_job.output / place).iterdir()} == {"3", "4"}
+    assert len(list((toy_job.output / "data" / "eval").iterdir())) == 4, "for the accuracy matrix"

@@ -121,6 +121,11 @@ class InferenceService:
                 self._assignment.awaited = False
 
     @property
+    def round(self) -> int:
+        """The round after which the worker was started, whose log it writes."""
+        return self._round
+
+    @property
     def is_running(self) -> bool:
         """Whether the worker runs, as far as is known."""
         return self._assignment is not None and not self._assignment.ended
