@@ -111,6 +111,19 @@ def entry(path, metrics, form="ckpt"):
     return {"format": form, "url": str(path).removeprefix(PREFIX), "metrics": metrics}
 
 
+def as_onnx(text):
+    # The smallest whole ONNX file: nothing but a graph's name.
+    name = text + " as an ONNX graph"
+    return f":{chr(len(name) + 2)}\\x12{chr(len(name))}{name}"
+
+
+def accuracy(model, planned):
+    try:
+        return float(model.read_text())
+    except ValueError:  # a real checkpoint
+        return planned
+
+
 def remember(**what):
     with (HERE / "seen.jsonl").open("a") as file:
         file.write(json.dumps(what | {"env": dict(os.environ)}) + "\\n")
@@ -136,9 +149,11 @@ if what == "missing model":
     results = [entry(directory / "nothing.ckpt", None)]
 if what == "two formats":
     other = directory / "model.onnx"
-    other.write_text(model.read_text() + " as onnx")
+    other.write_text(as_onnx(model.read_text()))
     if "onnx" in todo:
         other.write_bytes(pathlib.Path(todo["onnx"]).read_bytes())
+    if "ckpt" in todo:
+        model.write_bytes(pathlib.Path(todo["ckpt"]).read_bytes())
     results.insert(0, entry(other, {"loss": 0.1}, "onnx"))
 if what == "odd url":
     results = [entry("/\\ud800" + "x" * 5000, None)]
@@ -166,7 +181,7 @@ remember(kind="eval", lines=samples.read_text().splitlines())
 what = todo.get("eval")
 act(what)
 models = [pathlib.Path(url) for url in os.environ["MODEL_URLS"].split(";")]
-results = [entry(m, {"accuracy": [float(m.read_text())]}) for m in models]
+results = [entry(m, {"accuracy": [accuracy(m, todo.get("accuracy"))]}) for m in models]
 for result, outcomes in zip(results, todo.get("correct", [])):
     result["metrics"]["correct"] = outcomes
 for result in results if "engines" in todo else ():
@@ -215,6 +230,12 @@ while True:
         if model in todo.get("dies of", []):
             act("crash")
 """
+
+
+def as_onnx(text: str) -> str:
+    """Return the content of the ONNX file that a toy worker makes of a model."""
+    name = f"{text} as an ONNX graph"
+    return f":{chr(len(name) + 2)}\x12{chr(len(name))}{name}"
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:

@@ -125,18 +125,23 @@ def open_version(
     return version
 
 
-def describe(files: Mapping[str, Path]) -> ModelDescription:
+def describe(
+    files: Mapping[str, Path], *, successor_of: ModelDescription | None = None
+) -> ModelDescription:
     """Return what weights files say about themselves.
 
     Parameters
     ----------
     files : mapping
         Paths by their name in a version.
+    successor_of : ModelDescription, optional
+        The model that they were trained from. Where that is of a known network, weights of a
+        format that is not are refused.
 
     Raises
     ------
     ModelFileError
-        If one cannot be opened, holds NaN, or they contradict each other.
+        If one cannot be opened, is empty or cut short, holds NaN, or they contradict each other.
     """
     description = ModelDescription()
     for name, path in files.items():
@@ -145,10 +150,13 @@ def describe(files: Mapping[str, Path]) -> ModelDescription:
                 content = path.read_bytes()
             except OSError as error:
                 raise ModelFileError(f"the model file {path} cannot be read: {error}") from error
-            own, _ = _look_into(content, str(path))
-            if own is None:
-                return ModelDescription()  # it is not known whether the others speak for this one
-            if own.architecture is None:
+            own, warning = _look_into(content, str(path))
+            if own is None and successor_of is not None and successor_of.architecture is not None:
+                raise ModelFileError(
+                    f"{path} cannot be taken for a {successor_of.architecture}, as the model that "
+                    f"it was trained from is: {warning}"
+                )
+            if own is None or own.architecture is None:
                 continue
             if description.architecture is not None:
                 description.require_words(own.words(), str(path))
@@ -293,15 +301,17 @@ def _compare(content: bytes, name: str, description: ModelDescription) -> list[s
 def _look_into(content: bytes, name: str) -> tuple[ModelDescription | None, str]:
     """Return what weights say, None if they cannot be read; and what is to be warned of.
 
-    Weights of a user's own network may be in any format, and say nothing.
+    Checkpoints of a user's own network may be in any format, and say nothing. What begins as one
+    that is known, and what is called ``.onnx``, is whole or refused.
     """
     # With NumPy, which a runner's --help does without.
-    from sedna_tinyms.artifact.weights_content import read_content, require_finite
+    from sedna_tinyms.artifact.weights_content import read_content, require_finite, require_whole
 
     file = PurePosixPath(name).name
     try:
         found = read_content(content, file)
     except ModelFileError as error:
+        require_whole(content, name)
         return None, f"the weights were not looked at: {error}"
     require_finite(found.arrays, name)
     own = ModelDescription.from_metadata(found.metadata, name)

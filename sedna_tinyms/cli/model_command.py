@@ -112,10 +112,15 @@ def _verify(arguments: argparse.Namespace) -> int:
         print(json.dumps(found, indent=2))
     else:
         for name, said in found.items():
-            print(f"{name}: {said['error'] or ('whole, signed' if said['signed'] else 'whole')}")
+            print(f"{name}: {said['error'] or _in_words(said)}")
             for warning in said["warnings"]:
-                print(f"  but {warning}")
+                print(f"  {warning}")
     return ModelFileError.exit_code if bad else 0
+
+
+def _in_words(said: dict[str, Any]) -> str:
+    state = "not checked in full" if said["warnings"] else "whole"
+    return f"{state}, signed" if said["signed"] else state
 
 
 def _open_file(path: Path, public_key: Path | None, wanted: dict[str, Any]) -> ModelVersion:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sedna_tinyms.artifact.version import WEIGHTS, describe
+from sedna_tinyms.artifact.version import describe
 from sedna_tinyms.errors import (
     DatasetError,
     JobSpecError,
@@ -96,14 +96,9 @@ def _model_problem(model: ModelResource, source: Path, paths: HostPaths) -> str 
 
 def _damage(model: Path, where: str) -> str | None:
     """Return what is wrong with a model file that no worker could load."""
-    # With NumPy, which a runner's --help does without.
-    from sedna_tinyms.artifact.weights_content import require_whole
-
     try:
-        if model.suffix in WEIGHTS:
-            require_whole(model.read_bytes(), str(model))
-            describe({model.name: model})
-    except (OSError, ModelFileError) as error:
+        describe({model.name: model})
+    except ModelFileError as error:
         return f"{where}: {error}"
     return None
 

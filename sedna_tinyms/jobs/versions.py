@@ -139,12 +139,14 @@ class JobVersions:
         try:
             version = self._known(files, made)
             if version is None:
-                words: dict[str, Any] = {
-                    "parent": self._parent(base),
-                    "metrics": dict(metrics),
-                    "origin": origin,
-                }
-                version = self.store.publish(files, replace(describe(files), **words))
+                parent = self._parent(base)
+                description = replace(
+                    describe(files, successor_of=parent.description if parent else None),
+                    parent=parent.digest if parent else None,
+                    metrics=dict(metrics),
+                    origin=origin,
+                )
+                version = self.store.publish(files, description)
         except SednaTinyMSError as error:
             if needed:
                 raise
@@ -306,9 +308,9 @@ class JobVersions:
         same = digests.items() <= held.items() and made.items() <= origin.items()
         return version if same else None
 
-    def _parent(self, base: ReportedModel) -> str | None:
+    def _parent(self, base: ReportedModel) -> ModelVersion | None:
         number = self.store.holding(self.sha256_of(base))
-        return None if number is None else self.store.open(number).digest
+        return None if number is None else self.store.open(number)
 
     def sha256_of(self, model: ReportedModel) -> str:
         """Return the digest of a model's file; nothing if there is none."""

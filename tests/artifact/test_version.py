@@ -167,14 +167,35 @@ def test_other_weights_in_a_consistent_manifest(version, settings, message):
         open_version(version.directory)
 
 
-def test_one_file_does_not_speak_for_another_that_cannot_be_read(tmp_path):
+def test_weights_that_cannot_be_read_do_not_hide_behind_others(tmp_path):
     files = files_of(tmp_path / "trained")
     files["model.ckpt"].write_text("0.5")
-    version = write_version(tmp_path / "v", files, describe(files))
-    assert version.description.architecture is None
-    assert "the weights were not looked at: model.ckpt" in version.warnings[0]
-    with pytest.raises(ForeignModelError, match="architecture is not said"):
-        open_version(version.directory, architecture="MobileNetV2")
+    with pytest.raises(ModelFileError, match=r"model\.ckpt cannot be read: the weights were not"):
+        write_version(tmp_path / "v", files, describe(files))
+
+
+@pytest.mark.parametrize("name", ["model.ckpt", "model.onnx"])
+@pytest.mark.parametrize("damage", ["empty", "cut short", "longer", "pickle"])
+def test_weights_that_are_not_whole_become_no_version_of_anybodys_network(tmp_path, name, damage):
+    file = files_of(tmp_path / "trained")[name]
+    whole = file.read_bytes()
+    file.write_bytes(
+        {
+            "empty": b"",
+            "cut short": whole[: len(whole) // 2],
+            "longer": whole + b"\xff",
+            "pickle": b"\x80\x04cposix\nsystem\n.",
+        }[damage]
+    )
+    if (name, damage) == ("model.ckpt", "pickle"):  # as other frameworks have them: not looked into
+        version = write_version(tmp_path / "v", {name: file}, describe({name: file}))
+        assert "the weights were not looked at" in version.warnings[0]
+        return
+    with pytest.raises(ModelFileError, match=r"is empty|is truncated, damaged or of another"):
+        describe({name: file})
+    with pytest.raises(ModelFileError, match=r"is empty|is truncated, damaged or of another"):
+        write_version(tmp_path / "v", {name: file}, ModelDescription())
+    assert not (tmp_path / "v").exists()
 
 
 def test_weights_that_cannot_be_read_do_not_hide_behind_a_description(version):
@@ -200,7 +221,7 @@ def test_a_version_for_something_else(version):
         ({"class_names": ["a", "a"]}, "class_names is .'a', 'a'., which it cannot be"),
         ({"width": -1}, "width is -1"),
         ({"metrics": 5}, "metrics is 5"),
-        ({"metrics": {"accuracy": float("nan")}}, "metrics is .'accuracy': nan"),
+        ({"metrics": {"accuracy": float("nan")}}, "NaN is no number of JSON"),
         ({"class_names": ["\ud800"]}, "class_names is"),
         ({"format_version": 2}, "its format_version is 2, not 1"),
     ],

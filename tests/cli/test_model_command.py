@@ -88,7 +88,7 @@ def test_verify_of_a_plain_directory_warns(tmp_path, capsys):
     write_checkpoint(tmp_path / "model.ckpt")
     assert model("verify", tmp_path) == 0
     out = capsys.readouterr().out
-    assert "but there is no manifest.json" in out
+    assert ": not checked in full\n  there is no manifest.json" in out
     assert model("verify", tmp_path / "absent") == 2
 
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from small_checkpoint import write_checkpoint
 from small_onnx import write_classifier
 
 from sedna_tinyms.jobs.events import CanaryEnded, WorkerFinished, WorkerStarted
@@ -18,7 +19,9 @@ def play(toy_job):
         for line in toy_job.add_samples(10):
             picture = toy_job.root / "data" / line.split()[0]
             Image.fromarray(np.full((40, 40, 3), 90, np.uint8)).save(picture)
-        toy_job.plan({1: {"train": "two formats", "accuracy": 0.7, "onnx": str(model)}})
+        checkpoint = write_checkpoint(toy_job.here / "model.ckpt")
+        files = {"onnx": str(model), "ckpt": str(checkpoint)}
+        toy_job.plan({1: {"train": "two formats", "accuracy": 0.7} | files})
         settings = {"annotations": {"canary-timeout-seconds": "60"}} | settings
         return toy_job.runner(two_formats=True, rounds=1, **settings).run().records[0]
 

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 from killed import kill_at_every_step
-from toy_job import wait_until
+from toy_job import as_onnx, wait_until
 
 from sedna_tinyms.artifact import lock
 from sedna_tinyms.artifact.store import ModelStore
@@ -386,19 +386,20 @@ def work(root):
 def test_a_kill_on_the_way_back_leaves_one_version_to_serve_and_to_compare_with(toy_job, tmp_path):
     rounds = {n: {"train": "two formats", "accuracy": a} for n, a in ((1, 0.7), (2, 0.8))}
     toy_job.plan(rounds)
+    toy_job.deployed.write_text(as_onnx("0.2"))
     play(toy_job, 2, two_formats=True)
     job = toy_job.job(two_formats=True)
     copies = kill_at_every_step(GONE_BACK, toy_job.root, tmp_path / "after")
     apart, found = 0, []
     for root in copies:
         deployed, compared = (root / "models" / n / "model.ckpt" for n in ("deployed", "compared"))
-        apart += not deployed.read_text().startswith(compared.read_text())
+        apart += deployed.read_text() != as_onnx(compared.read_text())
         paths = HostPaths(root)
         versions = JobVersions(job, paths, JobLayout(job, paths))
         versions.take_up()  # as the next run does
         found.append((deployed.read_text(), compared.read_text(), versions.deployed_number()))
     assert apart > 1
-    assert set(found) == {("0.8 as onnx", "0.8", 3), ("0.7 as onnx", "0.7", 2)}
+    assert set(found) == {(as_onnx("0.8"), "0.8", 3), (as_onnx("0.7"), "0.7", 2)}
     assert found == sorted(found, reverse=True)
 
 

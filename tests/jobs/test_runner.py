@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from toy_job import wait_until
+from toy_job import as_onnx, wait_until
 
 from sedna_tinyms.errors import ConfigurationError, ModelFileError, StorageError
 from sedna_tinyms.jobs.events import (
@@ -480,7 +480,7 @@ def test_each_model_is_replaced_by_the_trained_one_of_its_format(toy_job, play, 
     records = play({1: {"train": "two formats", "accuracy": 0.7}}, hot=hot, two_formats=True)
     assert outcomes(records) == ["deployed"]
     assert records[0].old == {"accuracy": [0.3]}
-    assert toy_job.deployed.read_text() == "0.7 as onnx"
+    assert toy_job.deployed.read_text() == as_onnx("0.7")
     assert toy_job.compared.read_text() == "0.7"
     assert (toy_job.heard(Deployed)[0].model).endswith("model.onnx")
 

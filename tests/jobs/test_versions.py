@@ -5,6 +5,7 @@ import os
 import pytest
 from killed import kill_at_every_step
 from small_checkpoint import write_checkpoint
+from small_onnx import write_classifier
 
 from sedna_tinyms.artifact.lock import exclusively
 from sedna_tinyms.cli import main
@@ -144,6 +145,15 @@ def test_a_network_of_the_users_own_is_noted_once(toy_job, versions, notes):
     assert versions.store.numbers() == [1, 2]
 
 
+def test_after_a_known_network_no_weights_become_a_version_unread(toy_job, versions):
+    base = play(toy_job, versions, 1)
+    models = trained(toy_job, 2)
+    (toy_job.output / "train" / "2" / "model.ckpt").write_bytes(b"\x80\x04cposix\nsystem\n.")
+    with pytest.raises(ModelFileError, match="cannot be taken for a MobileNetV2, as the model"):
+        versions.publish(2, models, base, metrics={})
+    assert versions.store.numbers() == [1]
+
+
 def test_the_oldest_versions_go(toy_job, notes):
     versions = versions_of(toy_job, notes, annotations={"keep-versions": "3"})
     versions.take_up()
@@ -237,17 +247,17 @@ def test_going_back(toy_job, versions):
 
 def test_going_back_replaces_both_formats(toy_job, notes):
     versions = versions_of(toy_job, notes, two_formats=True)
+    before = write_classifier(toy_job.deployed, weight=0.2).read_bytes()
     versions.take_up()
-    models = trained(toy_job, 1, class_names=None)
-    onnx = toy_job.output / "train" / "1" / "model.onnx"
-    onnx.write_text("as onnx")
+    models = trained(toy_job, 1)
+    onnx = write_classifier(toy_job.output / "train" / "1" / "model.onnx")
     models.append(ReportedModel("onnx", "/output/train/1/model.onnx"))
     version = versions.publish(1, models, BASE, metrics={})
     with versions.deploying(version):
         versions.replacement(version).apply()
-    assert toy_job.deployed.read_text() == "as onnx"
+    assert toy_job.deployed.read_bytes() == onnx.read_bytes()
     roll_back(toy_job.job(two_formats=True), toy_job.root)
-    assert toy_job.deployed.read_text() == "0.2"
+    assert toy_job.deployed.read_bytes() == before
     assert toy_job.compared.read_text() == "0.3"
 
 
