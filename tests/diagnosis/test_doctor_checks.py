@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from rights import without_the_rights_of_root
 
 from sedna_tinyms.diagnosis import diagnose, worst_exit_code
 from sedna_tinyms.diagnosis import installation as installed
@@ -80,13 +81,24 @@ def test_a_directory_that_nothing_fails_without():
     assert (found.level, found.exit_code) == (Level.WARNING, 0)
 
 
-def test_a_directory_of_somebody_else(tmp_path):
-    if os.geteuid() == 0:
-        pytest.skip("root may write everywhere")
+CHECK_DIRECTORY = """
+import sys
+from pathlib import Path
+from sedna_tinyms.diagnosis.machine import check_directory
+found = check_directory("root", Path(sys.argv[1]))
+print(found.exit_code, found.mend)
+"""
+
+
+def test_a_directory_that_may_not_be_written(tmp_path):
     tmp_path.chmod(0o555)
-    found = check_directory("root", tmp_path / "new")
-    assert found.exit_code == 13
-    assert found.mend == f"sudo install -d -o {os.geteuid()} {tmp_path}/new"
+    done = subprocess.run(
+        [sys.executable, "-c", CHECK_DIRECTORY, str(tmp_path / "new")],
+        capture_output=True,
+        text=True,
+        preexec_fn=without_the_rights_of_root,
+    )
+    assert done.stdout == f"13 sudo install -d -o {os.geteuid()} {tmp_path}/new\n", done.stderr
 
 
 def test_clocks_of_a_directory_that_cannot_be_written():

@@ -1,6 +1,5 @@
 """`sedna-tinyms run` as a process, while disk, clock, dataset or system play it false."""
 
-import ctypes
 import json
 import resource
 import signal
@@ -10,10 +9,10 @@ from contextlib import suppress
 
 import psutil
 import pytest
+from rights import without_the_rights_of_root
 from toy_job import ToyJob, wait_until
 
 PLAN = {1: {"accuracy": 0.7}, 2: {"accuracy": 0.6}}
-PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
 
 
 class Command:
@@ -91,12 +90,6 @@ def test_a_disk_that_was_full_before_ends_it_with_13(job, untroubled):
     assert code == 13
     assert f"sedna-tinyms run: cannot write {job.output}/run.lock: File too large\n" in said
     assert finishes(job) == untroubled
-
-
-def without_the_rights_of_root():
-    """Let modes of files hold for a process, though root starts it."""
-    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
-        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability)
 
 
 def test_a_read_only_directory_ends_it_with_13_before_anything_starts(job):
