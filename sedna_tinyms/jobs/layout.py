@@ -62,7 +62,7 @@ class JobLayout:
 
     def files_of(self, round_number: int) -> list[Path]:
         """Return what a round has trained on and saved, and its logs."""
-        logs = sorted((self.output / "logs").glob(f"{round_number}-*.log"))
+        logs = sorted((self.output / "logs").glob(f"{round_number}-*.log*"))
         directories = [self.train_samples(round_number).parent, self.model_directory(round_number)]
         return [*(each for each in directories if each.exists()), *logs]
 

@@ -171,6 +171,8 @@ class InferenceService:
     def keep_running(self) -> None:
         """Start the worker again when it has ended, after a pause that doubles each time."""
         self._end_if_it_hangs()
+        if self._assignment is not None:
+            self._assignment.worker.limit_log()
         now = time.monotonic()
         if self._due_at is not None:
             if now >= self._due_at:

@@ -18,11 +18,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock, Thread
 
-from sedna_tinyms.errors import WorkerError
+from sedna_tinyms.artifact.files import copy_file
+from sedna_tinyms.errors import StorageError, WorkerError
 from sedna_tinyms.jobs.workers import lifeline
 from sedna_tinyms.jobs.workers.processes import (
     NAME,
@@ -43,6 +45,9 @@ NAME_PREFIX = {
 
 TAIL_BYTES = 16 * 1024
 """How much of a log is read for its last lines."""
+
+MOST_LOG_BYTES = 20_000_000
+"""A log that is longer becomes ``<name>.log.1``, in the place of the one before."""
 
 MEMORY_LOOK_SECONDS = 0.25
 """How often the memory of a worker that has a limit is looked at."""
@@ -217,6 +222,18 @@ class Worker:
     def last_lines(self, most: int = 12) -> list[str]:
         """Return what the worker wrote last."""
         return last_lines(self.log, most, self._log_start)
+
+    def limit_log(self) -> None:
+        """Begin the log anew if it has become too long; the worker's process need not know.
+
+        What it writes between the copy and the cut is lost. On a full disk the copy is, too.
+        """
+        with suppress(OSError):
+            if self.log.stat().st_size > MOST_LOG_BYTES:
+                with suppress(StorageError):
+                    copy_file(self.log, self.log.with_name(f"{self.log.name}.1"))
+                os.truncate(self.log, 0)
+                self._log_start = 0
 
     def _signal(self, number: signal.Signals) -> None:
         with self._reaping:

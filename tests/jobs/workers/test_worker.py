@@ -16,6 +16,11 @@ from sedna_tinyms.jobs.workers.worker import Worker, worker_name
 
 IGNORE_TERM = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
 SLEEP = "import time; print('ready', flush=True); time.sleep(60)\n"
+WAIT_FOR_GO = (
+    "import os, time\n"
+    "while not os.path.exists('go'): time.sleep(0.01)\n"
+    "print('after', flush=True)\n"
+)
 
 
 @pytest.fixture
@@ -128,6 +133,19 @@ def test_last_lines_are_few_clean_and_of_bounded_cost(start):
     )
     worker.ended.get(timeout=10)
     assert worker.last_lines(4) == ["line 19999", "100%", "red", "\ufffd last"]
+
+
+def test_a_log_that_became_too_long_begins_anew(start, monkeypatch):
+    monkeypatch.setattr("sedna_tinyms.jobs.workers.worker.MOST_LOG_BYTES", 100)
+    worker = start("print('x' * 200, flush=True)\n" + WAIT_FOR_GO)
+    wait_until(worker.last_lines)
+    worker.limit_log()
+    assert worker.last_lines() == []
+    (worker.log.parent.parent / "go").touch()
+    worker.ended.get(timeout=10)
+    worker.limit_log()
+    assert worker.log.read_text() == "after\n"
+    assert worker.log.with_name("1-train.log.1").read_text() == "x" * 200 + "\n"
 
 
 def test_a_program_that_does_not_exist_is_an_exit_with_a_reason(start):
