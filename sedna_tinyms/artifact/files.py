@@ -9,15 +9,17 @@ writers choose their format by it.
 
 from __future__ import annotations
 
+import errno
 import glob
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.errors import StorageError
@@ -25,6 +27,7 @@ from sedna_tinyms.errors import StorageError
 __all__ = [
     "copy_file",
     "flush",
+    "open_ordinary",
     "read_json",
     "remove_file",
     "remove_leftovers",
@@ -112,6 +115,23 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         return parse_json(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise StorageError(f"cannot read {path}: {error}") from error
+
+
+@contextmanager
+def open_ordinary(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file that somebody else placed, which may be a link to one, to read it.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, or is no ordinary file: a pipe would block its reader, and some
+        devices never end.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "it is no ordinary file", os.fspath(path))
+        yield file
 
 
 def remove_leftovers(path: str | os.PathLike[str]) -> None:

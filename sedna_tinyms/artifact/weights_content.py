@@ -204,6 +204,8 @@ def _read_onnx(content: memoryview) -> WeightsContent:
         for tensor in tensors_of_graph(submessage(value)) if number == 7 else ():
             name, array = _onnx_array(tensor)
             arrays[name or f"constant {len(arrays)}"] = array
+        for listed in _floats_of_graph(submessage(value)) if number == 7 else ():
+            arrays[f"constant {len(arrays)}"] = listed
     return WeightsContent(arrays, metadata)
 
 
@@ -219,23 +221,36 @@ def _walk_onnx(content: memoryview) -> None:
 
 def tensors_of_graph(graph: memoryview) -> Iterator[memoryview]:
     """Yield every TensorProto of an ONNX graph, whether weight or constant, at any depth."""
+    for attribute in _attributes(graph):
+        for number, value in fields(attribute):
+            if number in (5, 10):  # AttributeProto.t, tensors
+                yield submessage(value)
+            elif number in (6, 11):  # AttributeProto.g, graphs
+                yield from tensors_of_graph(submessage(value))
     for number, value in fields(graph):
-        if number == 1:  # GraphProto.node
-            for field, attribute in fields(submessage(value)):
-                if field == 5:  # NodeProto.attribute
-                    yield from _tensors_of_attribute(submessage(attribute))
-        elif number == 5:  # GraphProto.initializer
+        if number == 5:  # GraphProto.initializer
             yield submessage(value)
         elif number == 15:  # GraphProto.sparse_initializer
             yield from (submessage(part) for field, part in fields(submessage(value)) if field < 3)
 
 
-def _tensors_of_attribute(attribute: memoryview) -> Iterator[memoryview]:
-    for number, value in fields(attribute):
-        if number in (5, 10):  # AttributeProto.t, tensors
-            yield submessage(value)
-        elif number in (6, 11):  # AttributeProto.g, graphs
-            yield from tensors_of_graph(submessage(value))
+def _floats_of_graph(graph: memoryview) -> Iterator[NDArray[np.float32]]:
+    """Yield what attributes hold as floats: a Constant's ``value_floats`` is weights too."""
+    for attribute in _attributes(graph):
+        parts = list(fields(attribute))
+        floats = b"".join(submessage(v) for number, v in parts if number in (2, 7))  # f, floats
+        if floats:
+            yield np.frombuffer(floats, "<f4")
+        for number, value in parts:
+            if number in (6, 11):  # AttributeProto.g, graphs
+                yield from _floats_of_graph(submessage(value))
+
+
+def _attributes(graph: memoryview) -> Iterator[memoryview]:
+    for number, node in fields(graph):
+        for field, attribute in fields(submessage(node)) if number == 1 else ():  # GraphProto.node
+            if field == 5:  # NodeProto.attribute
+                yield submessage(attribute)
 
 
 def _onnx_array(tensor: memoryview) -> tuple[str, NDArray[Any]]:

@@ -103,3 +103,15 @@ def test_flipped_bytes_are_at_most_refused(data):
 def test_anything_else_is_at_most_refused(content, name):
     with suppress(ModelFileError):
         read_content(content, name)
+
+
+@pytest.mark.parametrize("attribute", ["value_floats", "value_float"])
+def test_nan_hides_in_no_attribute_either(attribute):
+    onnx = pytest.importorskip("onnx")
+    value = [1.0, float("nan")] if attribute == "value_floats" else float("nan")
+    node = onnx.helper.make_node("Constant", [], ["y"], **{attribute: value})
+    output = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
+    model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", [], [output]))
+    found = read_content(model.SerializeToString(), "model.onnx")
+    with pytest.raises(ModelFileError, match="NaN or infinity in the parameter 'constant 0'"):
+        require_finite(found.arrays, "model.onnx")

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sedna_tinyms.artifact.files import copy_file, write_file, write_json
+from sedna_tinyms.artifact.files import copy_file, open_ordinary, write_file, write_json
 from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.artifact.remote import file_system, is_remote
 from sedna_tinyms.artifact.unpack import unpack_tar
@@ -233,14 +233,23 @@ class FileOps:
 def read_bytes(source: PathLike) -> bytes:
     """Read a whole file, here or elsewhere; errors as `FileOps.download`."""
     if not FileOps.is_remote(source):
-        try:
-            return _local(source).read_bytes()
-        except OSError as error:
-            raise StorageError(f"cannot read {os.fspath(source)}: {error}") from error
+        return read_local(source)
     url = os.fspath(source)
     with _transfer(url) as (files, path):
         content: bytes = files.cat_file(path)
         return content
+
+
+def read_local(source: PathLike, most_bytes: int | None = None) -> bytes:
+    """Read an ordinary file of this machine; `StorageError` if it is none, or has more bytes."""
+    try:
+        with open_ordinary(_local(source)) as file:
+            content = file.read(-1 if most_bytes is None else most_bytes + 1)
+    except (OSError, ValueError) as error:  # a name with NUL
+        raise StorageError(f"cannot read {os.fspath(source)}: {error}") from error
+    if most_bytes is not None and len(content) > most_bytes:
+        raise StorageError(f"{os.fspath(source)} has more than {most_bytes} bytes")
+    return content
 
 
 @contextmanager

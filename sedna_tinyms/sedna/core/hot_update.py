@@ -15,12 +15,13 @@ from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.errors import ConfigurationError, ModelFileError, StorageError
 from sedna_tinyms.sedna.common.config import Context
 from sedna_tinyms.sedna.common.constant import K8sResourceKindStatus
-from sedna_tinyms.sedna.common.file_ops import FileOps, read_bytes
+from sedna_tinyms.sedna.common.file_ops import FileOps, read_local
 from sedna_tinyms.sedna.common.log import LOGGER
 
 __all__ = ["DEFAULT_PERIOD_SECONDS", "ModelLoadingThread"]
 
 DEFAULT_PERIOD_SECONDS = 60.0
+MOST_CONFIG_BYTES = 1 << 20
 
 
 class _Deployed(NamedTuple):
@@ -121,7 +122,7 @@ class ModelLoadingThread(threading.Thread):
 
     def _read_config(self) -> _Deployed | None:
         try:
-            entry = parse_json(read_bytes(self.config_path))["model_config"]
+            entry = parse_json(read_local(self.config_path, MOST_CONFIG_BYTES))["model_config"]
             return _Deployed(str(entry["model_path"]), str(entry["model_update_time"]))
         except StorageError as error:
             LOGGER.debug("hot update: nothing deployed yet: %s", error)

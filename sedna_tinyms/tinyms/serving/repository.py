@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event, Thread
 
+from sedna_tinyms.artifact.files import open_ordinary
 from sedna_tinyms.errors import ConfigurationError, ModelFileError, SednaTinyMSError
 from sedna_tinyms.tinyms.model import read_weights
 from sedna_tinyms.tinyms.serving.catalogue import CATALOGUE, Entry, read_catalogue
@@ -217,7 +218,8 @@ def _copy(path: Path, name: str) -> Iterator[tuple[Path, str]]:
     with tempfile.TemporaryDirectory(prefix="sedna-tinyms-serving-") as directory:
         copy = Path(directory, path.name)
         try:
-            shutil.copyfile(path, copy)
+            with open_ordinary(path) as source, copy.open("wb") as target:
+                shutil.copyfileobj(source, target)
         except OSError as error:
             raise ModelFileError(
                 f"the checkpoint {name} cannot be read: {error.strerror}"
