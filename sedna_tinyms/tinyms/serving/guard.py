@@ -10,7 +10,9 @@ from flask import Flask, Response, request
 from sedna_tinyms.tinyms.serving.refusal import Refusal
 from sedna_tinyms.tinyms.serving.settings import Settings, is_loopback
 
-__all__ = ["guard"]
+__all__ = ["NEEDS_TOKEN", "guard", "has_token"]
+
+NEEDS_TOKEN = "this server needs a token: Authorization: Bearer <token>"  # noqa: S105 - words
 
 OPEN_TO_ALL = ("page", "v2.live", "v2.ready")
 """Endpoints without a token: the page, which holds nothing, and what a cluster's probes ask."""
@@ -68,9 +70,14 @@ def _require_known_origin(settings: Settings) -> None:
 
 
 def _require_token(settings: Settings) -> None:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if not settings.token:
-        return
-    given = token.strip().encode() if scheme.lower() == "bearer" else b""
-    if not hmac.compare_digest(given, settings.token.encode()):
-        raise Refusal(401, "this server needs a token: Authorization: Bearer <token>")
+    if not has_token(request.headers.get("Authorization", ""), settings.token):
+        raise Refusal(401, NEEDS_TOKEN)
+
+
+def has_token(authorization: str, token: str | None) -> bool:
+    """Tell whether an Authorization header has the token, if one is asked for."""
+    if not token:
+        return True
+    scheme, _, given = authorization.partition(" ")
+    given = given.strip() if scheme.lower() == "bearer" else ""
+    return hmac.compare_digest(given.encode(), token.encode())

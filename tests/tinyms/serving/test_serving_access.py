@@ -1,13 +1,15 @@
 import socket
 import threading
+import time
 
 import pytest
 import requests
+from flask import Flask
 from serving_http import Http, start
 
 from sedna_tinyms.errors import ConfigurationError
-from sedna_tinyms.tinyms.serving import Client, Server
-from sedna_tinyms.tinyms.serving.settings import is_loopback
+from sedna_tinyms.tinyms.serving import Client, Server, web_server
+from sedna_tinyms.tinyms.serving.settings import Settings, is_loopback
 
 TOKEN = "a-token-of-some-length"  # noqa: S105 - made up for the tests
 PAGE = "https://page.example"
@@ -139,3 +141,27 @@ def test_silent_connections_keep_nobody_out(http, picture):
     assert http.picture(picture).status_code == 200
     for connection in silent:
         connection.close()
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 15000000", b"Transfer-Encoding: chunked"])
+def test_a_large_body_without_the_token_is_not_waited_for(guarded, length):
+    with socket.create_connection(("127.0.0.1", guarded.port), timeout=20) as client:
+        client.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\n" + length + b"\r\n\r\n")
+        answer = client.recv(9999)
+    assert answer.startswith(b"HTTP/1.1 401 Unauthorized\r\n")
+    assert b"\r\nwww-authenticate: bearer\r\n" in answer.lower()
+
+
+def test_a_request_has_so_long_to_arrive_however_steadily_it_comes(monkeypatch):
+    monkeypatch.setattr(web_server, "ARRIVAL_LIMIT_SECONDS", 1.0)
+    bound = web_server.bind("127.0.0.1", 0)
+    server = web_server.web_server(Flask("slow"), Settings(), bound)
+    threading.Thread(target=server.run, daemon=True).start()
+    with socket.create_connection(bound.getsockname(), timeout=20) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+        deadline = time.monotonic() + 20
+        with pytest.raises(OSError, match=r"reset|Broken pipe"):
+            while time.monotonic() < deadline:
+                client.sendall(b"x")
+                time.sleep(0.05)
+    server.close()
