@@ -130,6 +130,8 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
     A small one is heard to its end, because who is hung up on while sending may miss the answer.
     """
 
+    completed: bool
+
     def __init__(self, token: str | None, adjustments: Any) -> None:
         super().__init__(adjustments)
         self._token = token
