@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import os
 import shutil
 import threading
 
@@ -123,6 +124,14 @@ BAD_CHECKPOINTS = {
     "a directory": (
         lambda s: (s.checkpoint("parts").unlink(), s.checkpoint("parts").mkdir()),
         "cannot be read",
+    ),
+    "a pipe": (
+        lambda s: (s.checkpoint("parts").unlink(), os.mkfifo(s.checkpoint("parts"))),
+        "no ordinary file",
+    ),
+    "a device without end": (
+        lambda s: (s.checkpoint("parts").unlink(), s.checkpoint("parts").symlink_to("/dev/zero")),
+        "no ordinary file",
     ),
     "of another width": (lambda s: relabel(s) or s.save("parts", width=0.2), "another network"),
     "of other classes": (lambda s: s.save("parts", classes=("a", "b")), "2 classes"),
