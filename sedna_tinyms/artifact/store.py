@@ -355,11 +355,16 @@ class ModelStore:
                 path.unlink(missing_ok=True)
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self, limit_seconds: float | None = None) -> Iterator[None]:
         """Keep everybody else from publishing, deploying and removing in this block.
 
         It may stand inside another one of the same thread, as every method that changes something
         has it.
+
+        Parameters
+        ----------
+        limit_seconds : float, optional
+            How long to wait for another process; `LONGEST_WAIT_SECONDS` by default.
 
         Raises
         ------
@@ -369,7 +374,8 @@ class ModelStore:
         if self._inside == get_ident():
             yield
             return
-        with exclusively(self.directory / ".lock", LONGEST_WAIT_SECONDS):
+        limit = LONGEST_WAIT_SECONDS if limit_seconds is None else limit_seconds
+        with exclusively(self.directory / ".lock", limit):
             self._inside = get_ident()
             try:
                 yield

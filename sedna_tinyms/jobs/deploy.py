@@ -14,8 +14,17 @@ from pathlib import Path
 from sedna_tinyms.artifact.files import copy_file, remove_file, remove_leftovers, write_json
 from sedna_tinyms.errors import StorageError
 from sedna_tinyms.jobs.layout import HOT_UPDATE_LOCK
+from sedna_tinyms.jobs.manifest.spec import Job
 
-__all__ = ["HotUpdate", "ModelReplacement", "settle"]
+__all__ = ["HotUpdate", "ModelReplacement", "hot_update_seconds", "settle"]
+
+LOADING_SECONDS = 120.0
+"""How long loading a model may take an inference worker."""
+
+
+def hot_update_seconds(job: Job) -> float:
+    """Return how long a hot update may take where nothing else is said."""
+    return job.spec.deploy_model.poll_period_seconds + LOADING_SECONDS
 
 
 class ModelReplacement:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sedna_tinyms.artifact.store import Deployed
 from sedna_tinyms.errors import ModelFileError, SednaTinyMSError
-from sedna_tinyms.jobs.deploy import HotUpdate
+from sedna_tinyms.jobs.deploy import HotUpdate, hot_update_seconds
 from sedna_tinyms.jobs.events import Event, Noted, RollbackServed, RolledBack
 from sedna_tinyms.jobs.layout import JobLayout
 from sedna_tinyms.jobs.manifest.spec import Job
@@ -79,7 +79,8 @@ def roll_back(job: Job, root: Path | str, number: int | None = None) -> GoneBack
     layout = JobLayout(job, paths)
     versions = JobVersions(job, paths, layout)
     _pointer(versions)  # before the lock, whose file would be the first of a store
-    with versions.store.alone():  # so that no hot update is under way, whose end would undo this
+    # A hot update that is under way is waited for: its end would undo this.
+    with versions.store.alone(hot_update_seconds(job)):
         pointer = _pointer(versions)
         number = _earlier(versions, pointer) if number is None else number
         runner = runner_of(layout.lock)

@@ -21,7 +21,7 @@ from sedna_tinyms.errors import (
     did_you_mean,
 )
 from sedna_tinyms.jobs.conditions import JobStatus
-from sedna_tinyms.jobs.deploy import settle
+from sedna_tinyms.jobs.deploy import hot_update_seconds, settle
 from sedna_tinyms.jobs.events import (
     Event,
     JobStarted,
@@ -49,9 +49,6 @@ from sedna_tinyms.jobs.workers.processes import OUTPUT, end_strays
 from sedna_tinyms.jobs.workers.supervisor import Inbox, StopRequestedError, Supervisor
 
 __all__ = ["JobRunner"]
-
-HOT_UPDATE_MARGIN_SECONDS = 120.0
-"""How long loading a model may take an inference worker, on top of its poll period."""
 
 
 class JobRunner:
@@ -127,9 +124,7 @@ class JobRunner:
         self._poll_seconds = poll_seconds
         self._quiet_seconds = quiet_seconds
         self._worker_limit_seconds = worker_limit_seconds
-        self._deploy_limit_seconds = deploy_limit_seconds or (
-            job.spec.deploy_model.poll_period_seconds + HOT_UPDATE_MARGIN_SECONDS
-        )
+        self._deploy_limit_seconds = deploy_limit_seconds or hot_update_seconds(job)
         self._emit = on_event
         self._inbox: Inbox = SimpleQueue()
         self._versions = JobVersions(
