@@ -135,10 +135,16 @@ def open_ordinary(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def remove_leftovers(path: str | os.PathLike[str]) -> None:
-    """Remove the temporary files of writers of `path` that were killed; none may be at work."""
+    """Remove the temporary files of writers of `path` that were killed; none may be at work.
+
+    Raises
+    ------
+    StorageError
+        If one cannot be removed.
+    """
     target = Path(path)
     for name in target.parent.glob(f".{glob.escape(target.stem)}.*.partial{target.suffix}"):
-        name.unlink(missing_ok=True)
+        remove_file(name)
 
 
 def remove_file(path: str | os.PathLike[str]) -> None:

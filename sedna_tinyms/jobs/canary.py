@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from sedna_tinyms.artifact.files import remove_file
 from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.jobs.layout import JobLayout
 from sedna_tinyms.jobs.manifest.spec import Job
@@ -40,7 +41,7 @@ def play_canary(
     """
     limit = job.gates.canary_timeout_seconds
     said = layout.canary(round_number)
-    said.unlink(missing_ok=True)
+    remove_file(said)
     assignment = supervisor.start(
         "canary",
         round_number,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from sedna_tinyms.artifact.files import read_json, write_json, write_text
+from sedna_tinyms.artifact.files import read_json, remove_file, write_json, write_text
 from sedna_tinyms.artifact.version import ModelVersion
 from sedna_tinyms.errors import JobSpecError, ModelFileError
 from sedna_tinyms.jobs.canary import play_canary
@@ -313,9 +313,9 @@ class Round:
                     "the inference worker could not load the new model; the previous one stays",
                 )
         except BaseException as error:
-            hot_update.withdraw()
-            version.unlink(missing_ok=True)
             replacement.undo()
+            hot_update.withdraw()
+            remove_file(version)
             if isinstance(error, StageFailedError) and error.reason == "LimitExceeded":
                 # What a silent worker serves is anybody's guess; a new one's is not.
                 context.inference.start(self._record.round)
