@@ -1,3 +1,5 @@
+import signal
+
 import pytest
 from toy_job import ToyJob
 
@@ -10,6 +12,14 @@ def _cache_of_the_tests(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _a_terminal_that_closes_is_heard_of():
+    """Let the processes of the tests have SIGHUP as usual, also where the tests run below nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

@@ -60,7 +60,6 @@ class Shop:
             [sys.executable, "-m", "sedna_tinyms", *words],
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # also below nohup
         ) as process:
             wait_until(lambda: status.exists() and self.toy_job.seen("inference"))
             process.send_signal(number)
