@@ -57,7 +57,7 @@ def _carry_out(
     try:
         with while_read():
             return int(run(arguments))
-        return 0
+        return 0  # nobody reads the rest
     except SednaTinyMSError as error:
         return _refuse(name, error)
     except KeyboardInterrupt:
