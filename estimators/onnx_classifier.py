@@ -17,6 +17,7 @@ from estimators.prediction import Prediction, version_of
 from estimators.samples import as_pictures, read_samples
 from sedna_tinyms.artifact.weights_content import read_content, require_finite
 from sedna_tinyms.engine import Choice, Engine, open_engine
+from sedna_tinyms.engine.heap import release_freed_memory
 from sedna_tinyms.errors import ForeignModelError, ModelFileError
 from sedna_tinyms.learning.metrics import classification_metrics
 from sedna_tinyms.pictures import Picture, load_pixels, pixel_batches
@@ -181,11 +182,9 @@ class _Model:
                 f"{dict(opened.output_shapes)}: copy or export it again"
             )
         opened.run(np.zeros((1, *opened.input_shape), opened.input_dtype))  # the first is slow
-        content = path.read_bytes()
-        # Engines compute with NaN as with any number, and a Relu hides it from the outputs.
-        name = path.name if path.suffix == ".onnx" else f"{path.name} as .onnx"
-        require_finite(read_content(content, name).arrays, f"the model file {path}")
-        return cls(opened, card, version_of(content))
+        version = _checked_version(path)
+        release_freed_memory()
+        return cls(opened, card, version)
 
     def outputs(self, pictures: Sequence[Picture]) -> dict[str, NDArray[np.float32]]:
         """Return each output for all pictures; the next are decoded while some are computed."""
@@ -198,3 +197,14 @@ class _Model:
     def _run(self, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         takes_pixels = self.engine.input_dtype == np.uint8
         return self.engine.run(pixels if takes_pixels else self.card.normalize(pixels))
+
+
+def _checked_version(path: Path) -> str:
+    """Return which model a file is, after a look for what no engine minds.
+
+    They compute with NaN as with any number, and a Relu hides it from the outputs.
+    """
+    content = path.read_bytes()
+    name = path.name if path.suffix == ".onnx" else f"{path.name} as .onnx"
+    require_finite(read_content(content, name).arrays, f"the model file {path}")
+    return version_of(content)

@@ -306,8 +306,12 @@ def _checked_ranks(ranks: NDArray[Any], count: int) -> NDArray[np.float64]:
 
 
 def _cells(arrays: Mapping[str, NDArray[Any]]) -> Iterator[tuple[Cell, _Kept]]:
-    columns = (arrays[name] for name in CELLS)
+    inside: dict[Cell, list[int]] = {}
+    samples = zip(arrays["labels"].tolist(), arrays["domains"].tolist(), strict=True)
+    for index, cell in enumerate(samples):
+        inside.setdefault(cell, []).append(index)
+    columns = (arrays[name].tolist() for name in CELLS)
     for label, domain, limit, seen in zip(*columns, strict=True):
-        inside = (arrays["labels"] == label) & (arrays["domains"] == domain)
-        kept = _Kept(arrays["items"][inside], arrays["ranks"][inside], float(limit), int(seen))
-        yield (str(label), str(domain)), kept
+        chosen = inside.get((label, domain), [])
+        kept = _Kept(arrays["items"][chosen], arrays["ranks"][chosen], limit, seen)
+        yield (label, domain), kept
