@@ -30,7 +30,8 @@ from functools import partial
 from itertools import cycle, islice
 from typing import Any
 
-from harness import Benchmark, Numbers, Row, Run, at_least_ones
+from arguments import at_least_ones
+from harness import Benchmark, Numbers, Row, Run
 from harness import main as carry_out
 from installed import install_mb
 from labelled_pictures import add_options, class_names, evenly, first_domain

@@ -25,6 +25,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
+from arguments import at_least_one, names, whole_numbers
 from machine import machine
 from table import print_table
 
@@ -39,8 +40,6 @@ __all__ = [
     "Numbers",
     "Row",
     "Run",
-    "at_least_one",
-    "at_least_ones",
     "fastest",
     "main",
 ]
@@ -199,41 +198,15 @@ def _parser(benchmark: Benchmark) -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, metavar="DIR", help="labelled pictures")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="pretrained MobileNetV2")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the rows to this file")
-    parser.add_argument("--rows", type=_names, metavar="A,B", help="these rows only")
+    parser.add_argument("--rows", type=names, metavar="A,B", help="these rows only")
     parser.add_argument("--images", type=at_least_one, metavar="N", help="pictures in a round")
-    parser.add_argument("--seeds", type=_seeds, metavar="A,B", default="0,1,2", help=seeds)
+    parser.add_argument("--seeds", type=whole_numbers, metavar="A,B", default="0,1,2", help=seeds)
     parser.add_argument("--repeat", type=at_least_one, metavar="N", default=3, help=repeat)
     parser.add_argument("--size", type=at_least_one, metavar="PX", default=224, help="input size")
     parser.add_argument("--width", type=float, default=1.0, help="factor on the channels")
     benchmark.configure(parser)
     parser.add_argument("--run", type=json.loads, help=argparse.SUPPRESS)
     return parser
-
-
-def at_least_one(text: str) -> int:
-    """Read a whole number of 1 or more from the command line."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
-    return int(text)
-
-
-def at_least_ones(text: str) -> list[int]:
-    """Read whole numbers of 1 or more, with commas between."""
-    return [at_least_one(part) for part in _names(text)]
-
-
-def _names(text: str) -> list[str]:
-    names = [name for part in text.split(",") if (name := part.strip())]
-    if not names:
-        raise argparse.ArgumentTypeError("it names nothing")
-    return names
-
-
-def _seeds(text: str) -> list[int]:
-    names = _names(text)
-    if not all(name.isdecimal() for name in names):
-        raise argparse.ArgumentTypeError(f"{text!r} are no whole numbers with commas between")
-    return [int(name) for name in names]
 
 
 def _measure(benchmark: Benchmark, options: argparse.Namespace) -> None:

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from harness import Benchmark, Numbers, Row, Run, at_least_one, main
+from arguments import at_least_one
+from harness import Benchmark, Numbers, Row, Run, main
 from labelled_pictures import add_options, class_names, labels_of, read_domains
 from numpy.typing import NDArray
 

@@ -21,7 +21,8 @@ from itertools import count
 from typing import NamedTuple
 
 import numpy as np
-from harness import Benchmark, Numbers, Row, Run, at_least_one, main
+from arguments import at_least_one
+from harness import Benchmark, Numbers, Row, Run, main
 from serving_load import ask, picture, prepare, served
 
 SERVABLE = "small"

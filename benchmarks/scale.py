@@ -18,7 +18,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from harness import CACHE_DIRECTORY, Benchmark, Numbers, Row, Run, at_least_one, fastest, main
+from arguments import at_least_one
+from harness import CACHE_DIRECTORY, Benchmark, Numbers, Row, Run, fastest, main
 from machine import peak_memory_mb, stopwatch
 from PIL import Image
 

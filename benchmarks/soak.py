@@ -31,7 +31,8 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from harness import Benchmark, Numbers, Row, Run, at_least_one, main
+from arguments import at_least_one
+from harness import Benchmark, Numbers, Row, Run, main
 from machine import resident_mb
 
 from estimators.prediction import version_of

@@ -36,7 +36,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from harness import Benchmark, Numbers, Row, Run, at_least_one, main
+from arguments import at_least_one
+from harness import Benchmark, Numbers, Row, Run, main
 from labelled_pictures import Domain, add_options, class_names, read_domains
 from numpy.typing import NDArray
 

@@ -24,7 +24,8 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
-from harness import Benchmark, Numbers, Row, Run, at_least_one, main
+from arguments import at_least_one
+from harness import Benchmark, Numbers, Row, Run, main
 from machine import resident_mb
 from numpy.typing import NDArray
 

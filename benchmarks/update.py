@@ -19,7 +19,8 @@ from importlib import import_module
 from importlib.util import find_spec
 
 import numpy as np
-from harness import STOCK, Benchmark, Numbers, Row, Run, at_least_one, fastest, main
+from arguments import at_least_one
+from harness import STOCK, Benchmark, Numbers, Row, Run, fastest, main
 from labelled_pictures import add_options, class_names, first_domain
 from machine import peak_memory_mb, stopwatch
 from update_peers import full_mindspore, full_pytorch, head_pytorch, save_for_pytorch
