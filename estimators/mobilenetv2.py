@@ -7,6 +7,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,7 @@ from estimators.classroom import Classroom
 from estimators.model_card import ModelCard
 from estimators.onnx_export import OnnxExport, can_export
 from estimators.prediction import Prediction, version_of
-from estimators.quantized import TypicalPictures, typical_pictures
-from estimators.samples import Samples, as_pictures, read_samples
+from estimators.samples import as_pictures, read_samples
 from estimators.settings import Settings
 from sedna_tinyms.artifact.files import remove_file, write_file
 from sedna_tinyms.errors import ConfigurationError, ModelFileError
@@ -26,16 +26,12 @@ from sedna_tinyms.learning.batches import Batches
 from sedna_tinyms.learning.layers import copy_weights
 from sedna_tinyms.learning.memory import ReplayMemory
 from sedna_tinyms.learning.metrics import classification_metrics
-from sedna_tinyms.pictures import load_pixels
 from sedna_tinyms.tinyms.context import prefer_graph_mode
 from sedna_tinyms.tinyms.model import MobileNetV2, load_weights, read_weights, save_weights
 
 __all__ = ["MobileNetV2Estimator"]
 
 logger = logging.getLogger(__name__)
-
-COMPARED_PICTURES = 2
-"""How many pictures an ONNX file is compared with MindSpore on."""
 
 
 class MobileNetV2Estimator(ABC):
@@ -206,18 +202,16 @@ class MobileNetV2Estimator(ABC):
         samples = read_samples(train_data, known, grow=self.settings.class_names is None)
         if self.network is None:
             self._begin(samples.class_names)
-        size = self._card.input_size
-        self._export.compare_on(load_pixels(samples.pictures[:COMPARED_PICTURES], size))
+        remembered = partial(self._classroom.remembered_pixels, self._card)
+        self._export.look_at(samples, self._card.input_size, remembered)
         items = self._classroom.look_at(samples.pictures, self._network, self._card)
         self._grow(samples.class_names)
         looked = time.perf_counter()
-        typical = self._typical_pictures(samples) if self._export.quantizes else None
         metrics = self._classroom.teach(
             self._network, self._card, items, samples.labels, domain, self._fit
         )
         taught = time.perf_counter()
-        if typical is not None:
-            metrics |= self._export.quantize(self._network, self._card, typical)
+        metrics |= self._export.costs(self._network, self._card)
         metrics |= {
             "seconds_forward": [looked - start],
             "seconds_training": [taught - looked],
@@ -400,13 +394,7 @@ class MobileNetV2Estimator(ABC):
     def _begin_from(self, path: Path, class_names: Sequence[str]) -> None:
         """Start from weights that do not say what they are for."""
         card = ModelCard.from_settings(self.settings, class_names)
-        network = card.build(self.settings.seed)
-        arrays = read_weights(path).arrays
-        heads = [a for n, a in arrays.items() if n.startswith(("head.", "classifier."))]
-        fits = any(array.shape[:1] == (len(card.class_names),) for array in heads)
-        report = load_weights(network, path, skip_head=not fits)
-        logger.info("%s", report)
-        self._use(network, card)
+        self._use(card.build_from(path, self.settings.seed), card)
         self._classroom.begin()
 
     def _grow(self, class_names: Sequence[str]) -> None:
@@ -419,11 +407,6 @@ class MobileNetV2Estimator(ABC):
         network = card.build(self.settings.seed)
         copy_weights(self._network, network)
         self.network, self.card = network, card
-
-    def _typical_pictures(self, samples: Samples) -> TypicalPictures:
-        remembered = self._classroom.remembered_pixels(self._card)
-        size = self._card.input_size
-        return typical_pictures(samples.pictures, samples.labels, size, remembered)
 
     def _version_of(self, mark: str) -> str | None:
         return self._loaded[1] if self._loaded is not None and self._loaded[0] == mark else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from sedna_tinyms.tinyms.model import MobileNetV2, Weights
 
 __all__ = ["ModelCard"]
+
+logger = logging.getLogger(__name__)
 
 ARCHITECTURE = "MobileNetV2"
 FORMAT_VERSION = 1
@@ -119,6 +122,25 @@ class ModelCard:
         finally:
             np.random.set_state(state)
         network.set_train(False)
+        return network
+
+    def build_from(self, path: Path, seed: int) -> MobileNetV2:
+        """Return a network of this description with weights that do not say what they are for.
+
+        Their head is left out, and drawn at random, unless it has as many classes.
+
+        Raises
+        ------
+        ModelFileError, ForeignModelError
+            If they cannot be read, or are another network's.
+        """
+        from sedna_tinyms.tinyms.model import load_weights, read_weights
+
+        network = self.build(seed)
+        arrays = read_weights(path).arrays
+        heads = [a for n, a in arrays.items() if n.startswith(("head.", "classifier."))]
+        fits = any(array.shape[:1] == (len(self.class_names),) for array in heads)
+        logger.info("%s", load_weights(network, path, skip_head=not fits))
         return network
 
     def normalize(self, pixels: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
 
 import mindspore
@@ -12,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimators.model_card import ModelCard
-from estimators.quantized import Quantizer, TypicalPictures
+from estimators.quantized import Quantizer, Remembered, typical_pictures
+from estimators.samples import Samples
 from sedna_tinyms.engine import available_engines, open_engine
 from sedna_tinyms.engine.onnx_file import read_onnx
 from sedna_tinyms.errors import ModelFileError
 from sedna_tinyms.learning.layers import Outputs, TrainedPart, head_of
+from sedna_tinyms.pictures import load_pixels
 from sedna_tinyms.tinyms.model import MobileNetV2
 from sedna_tinyms.tinyms.model.mobilenetv2_onnx import check_onnx, mobilenetv2_onnx
 
@@ -29,6 +32,9 @@ HEAD = "head."
 """What the names of the classifier's arrays begin with."""
 
 TOLERANCE = 1e-3
+
+COMPARED_PICTURES = 2
+"""How many pictures of a round a file is compared on; noise, where nothing was trained."""
 
 
 def can_export() -> bool:
@@ -69,14 +75,25 @@ class OnnxExport:
         self._compared: str | None = None
         self._seen: NDArray[np.uint8] | None = None
 
-    @property
-    def quantizes(self) -> bool:
-        """Whether typical pictures are needed."""
-        return self._quantizer is not None
+    def look_at(
+        self, samples: Samples, size: int, remembered: Callable[[], Remembered | None]
+    ) -> None:
+        """Take pictures of a round, and of those before, to compare and to calibrate with.
 
-    def compare_on(self, pixels: NDArray[np.uint8]) -> None:
-        """Set what MindSpore and the file are compared on: uint8, (N, 3, H, W); noise if never."""
-        self._seen = pixels
+        Parameters
+        ----------
+        samples : Samples
+            The round's.
+        size : int
+            Height and width to bring them to.
+        remembered : callable
+            Returns pixels (M, 3, size, size) of earlier rounds and their classes (M,), or None;
+            asked only if the file is quantized.
+        """
+        self._seen = load_pixels(samples.pictures[:COMPARED_PICTURES], size)
+        if self._quantizer is not None:
+            pictures = typical_pictures(samples.pictures, samples.labels, size, remembered())
+            self._quantizer.calibrate_on(pictures)
 
     def go_on_from(self, path: str | os.PathLike[str]) -> None:
         """Take an earlier file's word, if there is one, for which backbone was compared."""
@@ -85,14 +102,13 @@ class OnnxExport:
         except ModelFileError:
             self._compared = None
 
-    def quantize(
-        self, network: MobileNetV2, card: ModelCard, pictures: TypicalPictures
-    ) -> dict[str, list[float]]:
-        """Make the int8 file of a trained network, and return what it costs as metrics."""
-        assert self._quantizer is not None  # noqa: S101 (see `quantizes`)
+    def costs(self, network: MobileNetV2, card: ModelCard) -> dict[str, list[float]]:
+        """Return what a trained network loses as int8, as metrics; nothing if it stays float32."""
+        if self._quantizer is None:
+            return {}
         start = time.perf_counter()
         content, _ = _marked(as_onnx(network, card))
-        metrics = self._quantizer.after_training(content, pictures)
+        metrics = self._quantizer.file_of(content).metrics()
         return metrics | {"seconds_quantizing": [time.perf_counter() - start]}
 
     def content(self, network: MobileNetV2, card: ModelCard) -> bytes:

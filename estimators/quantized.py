@@ -6,7 +6,7 @@ import hashlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,10 @@ from sedna_tinyms.engine.quantization import QuantizationReport, quantize, requi
 from sedna_tinyms.errors import ConfigurationError
 from sedna_tinyms.pictures import Picture, load_pixels
 
-__all__ = ["Quantized", "Quantizer", "TypicalPictures", "typical_pictures"]
+__all__ = ["Quantized", "Quantizer", "Remembered", "TypicalPictures", "typical_pictures"]
+
+Remembered: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.int64]]
+"""Pixels (M, 3, H, W) of earlier rounds, and their classes (M,)."""
 
 CALIBRATED = 100
 """The most pictures that tell the ranges of int8; as many others measure what it costs."""
@@ -91,10 +94,9 @@ class Quantizer:
         self._pictures: TypicalPictures | None = None
         self._made: tuple[str, Quantized] | None = None
 
-    def after_training(self, content: bytes, pictures: TypicalPictures) -> dict[str, list[float]]:
-        """Make the int8 form of a trained network's file; return what it costs as metrics."""
+    def calibrate_on(self, pictures: TypicalPictures) -> None:
+        """Set what files are made with from now on."""
         self._pictures, self._made = pictures, None
-        return self.file_of(content).metrics()
 
     def file_of(self, content: bytes) -> Quantized:
         """Return the int8 form of a file's content; it is made once.
@@ -119,7 +121,7 @@ def typical_pictures(
     pictures: Sequence[Picture],
     labels: NDArray[np.int64],
     size: int,
-    remembered: tuple[NDArray[np.uint8], NDArray[np.int64]] | None = None,
+    remembered: Remembered | None = None,
 ) -> TypicalPictures:
     """Choose pictures evenly from those of a round and those that are remembered as pixels.
 
