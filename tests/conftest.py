@@ -1,6 +1,7 @@
 import signal
 
 import pytest
+from golden import raises, snapshot  # noqa: F401 - fixtures
 from toy_job import ToyJob
 
 pytest.register_assert_rewrite("sedna_tinyms.testing")
