@@ -47,6 +47,8 @@ class Canary:
         Resident memory of the process at its largest.
     engine : str or None
         What computed the answers, and why it.
+    code : str
+        Why, for a program, as the `code` of an error; empty if it passed.
     """
 
     model: str
@@ -58,6 +60,7 @@ class Canary:
     ms_per_image: float | None = None
     peak_bytes: int | None = None
     engine: str | None = None
+    code: str = ""
 
 
 def try_model(
@@ -82,22 +85,30 @@ def try_model(
     """
     canary = Canary(str(model))
     try:
-        reason = _why_not(model) or ("" if pictures else "there is no picture to try it with")
-        if reason:
-            canary.outcome, canary.reason = "not tried", reason
-            return canary
+        if not _describes_itself(model):
+            reason = f"{model.name} does not describe itself, as the models of the estimators do"
+            return _end(canary, "not tried", reason, "foreign-model")
+        if not pictures:
+            return _end(canary, "not tried", "there is no picture to try it with", "empty")
         _answer(canary, _open(canary, model), pictures)
     except (MissingExtraError, DatasetError) as error:
-        canary.outcome, canary.reason = "not tried", str(error)
-        return canary
+        return _end(canary, "not tried", str(error), error.code)
+    except ModelFileError as error:
+        return _end(canary, "failed", str(error), error.code)
     except Exception as error:  # whatever a broken model brings about is what is looked for
-        canary.reason = f"{error}" if isinstance(error, ModelFileError) else repr(error)
-        return canary
+        return _end(canary, "failed", repr(error), "internal")
     finally:
         canary.peak_bytes = _peak_bytes()
-    canary.reason = _over_the_limit(canary, max_ms, max_bytes)
-    if not canary.reason:
-        canary.outcome, canary.reason = "passed", _figures(canary)
+    over = _over_the_limit(canary, max_ms, max_bytes)
+    if over:
+        return _end(canary, "failed", over, "out-of-range")
+    return _end(canary, "passed", _figures(canary), "")
+
+
+def _end(
+    canary: Canary, outcome: Literal["passed", "failed", "not tried"], reason: str, code: str
+) -> Canary:
+    canary.outcome, canary.reason, canary.code = outcome, reason, code
     return canary
 
 
@@ -126,7 +137,11 @@ def find_pictures(
         try:
             lines = source.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise DatasetError(f"cannot read the list of pictures {source}: {error}") from error
+            raise DatasetError(
+                f"cannot read the list of pictures {source}: {error}",
+                code=_unread(error),
+                path=str(source),
+            ) from error
         named = (_picture_of(line.strip(), directory or source.parent) for line in lines)
         found = list(dict.fromkeys(picture for picture in named if picture is not None))
     if most is None or len(found) <= most:
@@ -141,19 +156,23 @@ def _picture_of(line: str, directory: Path) -> Path | None:
     return None
 
 
-def _why_not(model: Path) -> str:
-    """Return why a model cannot be tried here; empty if it can, or is broken."""
+def _describes_itself(model: Path) -> bool:
+    """Tell whether a model says what it is for, as those of the estimators do."""
     try:
         with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
             if all(text.find(mark) >= 0 for mark in MARKS):
-                return ""
+                return True
     except (OSError, ValueError) as error:  # an empty file cannot be mapped
-        raise ModelFileError(f"the model file {model} cannot be read: {error}") from error
+        raise ModelFileError(
+            f"the model file {model} cannot be read: {error}",
+            code=_unread(error),
+            path=str(model),
+        ) from error
     if model.suffix == ".onnx":
         from sedna_tinyms.engine import open_engine
 
         open_engine(model, threads=1).close()  # one that is cut short says nothing any more
-    return f"{model.name} does not describe itself, as the models of the estimators do"
+    return False
 
 
 def _open(canary: Canary, model: Path) -> Any:
@@ -192,7 +211,9 @@ def _answer(canary: Canary, estimator: Any, pictures: Sequence[Path]) -> None:
         _check(answer, len(estimator.card.class_names), picture)
     canary.engine = estimator.engines.get("predictions")
     if not seconds:
-        raise DatasetError(f"none of {len(pictures)} pictures can be read: {unreadable}")
+        raise DatasetError(
+            f"none of {len(pictures)} pictures can be read: {unreadable}", code="bad-picture"
+        )
     canary.pictures = len(seconds)
     canary.first_answer_seconds = seconds[0]
     canary.ms_per_image = 1000 * statistics.median(seconds[1:] or seconds)
@@ -203,10 +224,23 @@ def _check(answer: Any, classes: int, picture: Path) -> None:
         array = np.asarray(numbers, np.float64)
         if array.shape != (classes,):
             raise ModelFileError(
-                f"the answer to {picture} has {name} of shape {array.shape} for {classes} classes"
+                f"the answer to {picture} has {name} of shape {array.shape} for {classes} classes",
+                code="wrong-shape",
+                name=name,
+                value=array.shape,
+                expected=(classes,),
             )
         if not np.isfinite(array).all():
-            raise ModelFileError(f"the {name} of the answer to {picture} are not finite: {array}")
+            raise ModelFileError(
+                f"the {name} of the answer to {picture} are not finite: {array}",
+                code="not-finite",
+                name=name,
+                path=str(picture),
+            )
+
+
+def _unread(error: Exception) -> str:
+    return "missing-file" if isinstance(error, FileNotFoundError) else "unreadable-file"
 
 
 def _over_the_limit(canary: Canary, max_ms: float | None, max_bytes: int | None) -> str:

@@ -239,7 +239,11 @@ class Classroom:
                 f"the replay memory {where} holds {memory.space}; with the strategy "
                 f"{self.settings.strategy} and replay {self.settings.replay} it would have to "
                 f"hold {space}: go on with the settings and the backbone that it was made with, "
-                "or remove it to go on without the earlier rounds' samples"
+                "or remove it to go on without the earlier rounds' samples",
+                code="foreign-model",
+                path=where,
+                value=memory.space,
+                expected=space,
             )
         return memory
 
@@ -276,7 +280,13 @@ class Classroom:
         )
         known = [i for i, label in enumerate(earlier.labels) if label in card.class_names]
         if not known:
-            raise ForeignModelError(said)
+            raise ForeignModelError(
+                said,
+                code="class-mismatch",
+                path=self._model,
+                value=unknown,
+                expected=card.class_names,
+            )
         logger.warning("%s: they are left out", said)
         return Exemplars(
             earlier.items[known],

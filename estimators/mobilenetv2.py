@@ -342,7 +342,10 @@ class MobileNetV2Estimator(ABC):
         names = self.settings.class_names or (self.card.class_names if self.card else None)
         if names is None:
             raise ConfigurationError(
-                f"{path} names no classes, so class_names must be given to begin from it"
+                f"{path} names no classes, so class_names must be given to begin from it",
+                code="missing-value",
+                name="class_names",
+                path=str(path),
             )
         self._begin_from(path, names)
 
@@ -362,14 +365,18 @@ class MobileNetV2Estimator(ABC):
     def _network(self) -> MobileNetV2:
         if self.network is None:
             raise ModelFileError(
-                f"{type(self).__name__} has no weights yet: load a model, or train one"
+                f"{type(self).__name__} has no weights yet: load a model, or train one",
+                code="missing-value",
             )
         return self.network
 
     @property
     def _card(self) -> ModelCard:
         if self.card is None:
-            raise ModelFileError(f"{type(self).__name__} has no model yet: load one, or train one")
+            raise ModelFileError(
+                f"{type(self).__name__} has no model yet: load one, or train one",
+                code="missing-value",
+            )
         return self.card
 
     def _use(self, network: MobileNetV2, card: ModelCard) -> None:
@@ -386,7 +393,11 @@ class MobileNetV2Estimator(ABC):
                 self._begin_from(path, class_names)
             return
         if class_names is None:
-            raise ConfigurationError("there is no model yet, and class_names are not given")
+            raise ConfigurationError(
+                "there is no model yet, and class_names are not given",
+                code="missing-value",
+                name="class_names",
+            )
         card = ModelCard.from_settings(self.settings, class_names)
         self._use(card.build(self.settings.seed), card)
         self._classroom.begin()

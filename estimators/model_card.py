@@ -102,7 +102,12 @@ class ModelCard:
                 raise ForeignModelError(
                     f"the model file {path} has {name} {_shown(found)}, this estimator is set to "
                     f"{_shown(_plain(value))}: set the same {name}, none at all, or name another "
-                    "model"
+                    "model",
+                    code="class-mismatch" if name == "class_names" else "foreign-model",
+                    path=str(path),
+                    name=name,
+                    value=found,
+                    expected=_plain(value),
                 )
 
     def with_classes(self, class_names: Sequence[str]) -> ModelCard:
@@ -183,16 +188,27 @@ class ModelCard:
             )
         except (KeyError, ValueError, TypeError, OverflowError) as error:
             raise ModelFileError(
-                f"the model file {url} describes itself in a way that cannot be read: {error!r}"
+                f"the model file {url} describes itself in a way that cannot be read: {error!r}",
+                code="damaged",
+                path=url,
             ) from error
         if architecture != ARCHITECTURE:
             raise ForeignModelError(
-                f"the model file {url} is for {architecture}; this estimator is for {ARCHITECTURE}"
+                f"the model file {url} is for {architecture}; this estimator is for {ARCHITECTURE}",
+                code="foreign-model",
+                path=url,
+                name="architecture",
+                value=architecture,
+                expected=ARCHITECTURE,
             )
         if version != FORMAT_VERSION:
             raise ForeignModelError(
                 f"the model file {url} has the format version {version}; this sedna-tinyms reads "
-                f"version {FORMAT_VERSION}: use the same release that wrote it"
+                f"version {FORMAT_VERSION}: use the same release that wrote it",
+                code="wrong-version",
+                path=url,
+                value=version,
+                expected=FORMAT_VERSION,
             )
         return card
 

@@ -149,7 +149,7 @@ class OnnxClassifier:
 
     def _loaded(self) -> _Model:
         if self._model is None:
-            raise ModelFileError("OnnxClassifier has no model yet: load one")
+            raise ModelFileError("OnnxClassifier has no model yet: load one", code="missing-value")
         return self._model
 
 
@@ -170,7 +170,9 @@ class _Model:
         if card is None:
             raise ForeignModelError(
                 f"the model file {path} names no classes: it was not written by an estimator of "
-                "this package"
+                "this package",
+                code="foreign-model",
+                path=str(path),
             )
         card.require(wanted, path)
         side, classes = card.input_size, len(card.class_names)
@@ -179,7 +181,9 @@ class _Model:
             raise ForeignModelError(
                 f"the model file {path} says that it takes pictures of {side} x {side} pixels and "
                 f"knows {classes} classes; its network takes {opened.input_shape} and gives "
-                f"{dict(opened.output_shapes)}: copy or export it again"
+                f"{dict(opened.output_shapes)}: copy or export it again",
+                code="foreign-model",
+                path=str(path),
             )
         opened.run(np.zeros((1, *opened.input_shape), opened.input_dtype))  # the first is slow
         version = _checked_version(path)

@@ -174,7 +174,10 @@ def _check_head(content: bytes, pixels: NDArray[np.uint8], network: MobileNetV2)
     if not difference <= TOLERANCE:
         raise ModelFileError(
             f"the ONNX model is not published: its logits differ from the head's by up to "
-            f"{difference:.2g} of the largest; {TOLERANCE:.2g} is allowed"
+            f"{difference:.2g} of the largest; {TOLERANCE:.2g} is allowed",
+            code="damaged",
+            value=difference,
+            expected=TOLERANCE,
         )
 
 

@@ -109,7 +109,10 @@ class Quantizer:
         if self._pictures is None:
             raise ConfigurationError(
                 "quantize is 'int8', which needs pictures to find its ranges, and nothing was "
-                "trained with this estimator: train it, or set no quantize to save what was loaded"
+                "trained with this estimator: train it, or set no quantize to save what was loaded",
+                code="missing-value",
+                name="quantize",
+                value="int8",
             )
         digest = hashlib.sha256(content).hexdigest()
         if self._made is None or self._made[0] != digest:

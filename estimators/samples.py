@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sedna_tinyms.errors import DatasetError, Problems, did_you_mean
+from sedna_tinyms.errors import DatasetError, Problem, Problems, did_you_mean
 from sedna_tinyms.pictures import IMAGE_SUFFIXES, Picture, read_image_folder
 
 __all__ = ["Samples", "as_pictures", "line_parser", "read_samples"]
@@ -73,7 +73,9 @@ def line_parser(
         is_picture = os.path.isfile(root / text)  # noqa: PTH113
         if not picture or label.lower().endswith(IMAGE_SUFFIXES) or is_picture:
             raise DatasetError(
-                f"the dataset line {text!r} has no label; a line is '<picture> <label>'"
+                f"the dataset line {text!r} has no label; a line is '<picture> <label>'",
+                code="missing-label",
+                value=text,
             )
         return (str(root / picture), label)
 
@@ -107,7 +109,9 @@ def read_samples(data: Any, class_names: Sequence[str] | None, *, grow: bool = F
         return Samples([*folder.paths], np.array(folder.labels, np.int64), folder.class_names)
     pictures, given = _columns(data)
     if not pictures:
-        raise DatasetError("the data has no samples: was the dataset file parsed, and is it empty?")
+        raise DatasetError(
+            "the data has no samples: was the dataset file parsed, and is it empty?", code="empty"
+        )
     if class_names is None:
         names = tuple(sorted({_text(label) for label in given} - {""}))
     else:
@@ -117,7 +121,13 @@ def read_samples(data: Any, class_names: Sequence[str] | None, *, grow: bool = F
     for index, (picture, label) in enumerate(zip(pictures, given, strict=True)):
         number = _number(label, names)
         if number is None:
-            problems.add(f"sample {index} ({_shown(picture)}): {_complaint(label, names)}")
+            problem = _problem(label, names)
+            problems.add(
+                f"sample {index} ({_shown(picture)}): {problem.text}",
+                code=problem.code,
+                index=index,
+                **problem.fields,
+            )
         else:
             labels[index] = number
     problems.raise_as(
@@ -143,17 +153,29 @@ def _columns(data: Any) -> tuple[list[Picture], list[Any]]:
         pictures = [] if data.x is None else list(data.x)
         labels = [None] * len(pictures) if data.y is None else list(data.y)
         if len(labels) != len(pictures):
-            raise DatasetError(f"the data has {len(pictures)} pictures but {len(labels)} labels")
+            raise DatasetError(
+                f"the data has {len(pictures)} pictures but {len(labels)} labels",
+                code="wrong-length",
+                value=len(labels),
+                expected=len(pictures),
+            )
         return [_unboxed(picture) for picture in pictures], labels
     if not isinstance(data, Iterable):
         raise DatasetError(
             f"{_shown(data)} is no data; give a Sedna datasource, an image folder's path, or a "
-            "list of (picture, label)"
+            "list of (picture, label)",
+            code="wrong-type",
+            value=_shown(data),
         )
     pairs = list(data)
     for index, pair in enumerate(pairs):
         if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise DatasetError(f"sample {index} is {_shown(pair)}; it must be (picture, label)")
+            raise DatasetError(
+                f"sample {index} is {_shown(pair)}; it must be (picture, label)",
+                code="wrong-type",
+                index=index,
+                value=_shown(pair),
+            )
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
@@ -202,13 +224,15 @@ def _number(label: Any, names: Sequence[str]) -> int | None:
     return None
 
 
-def _complaint(label: Any, names: Sequence[str]) -> str:
+def _problem(label: Any, names: Sequence[str]) -> Problem:
     text = _text(label)
     if not text:
-        return "it has no label"
-    return (
+        return Problem("it has no label", "missing-label")
+    return Problem(
         f"unknown label {text!r}{did_you_mean(text, names)}; "
-        f"one of {', '.join(names)}, or 0 to {len(names) - 1}"
+        f"one of {', '.join(names)}, or 0 to {len(names) - 1}",
+        "unknown-name",
+        {"value": text, "valid": tuple(names)},
     )
 
 

@@ -71,11 +71,27 @@ class Settings:
         if self.learning_rate is not None:
             _check_range("learning_rate", self.learning_rate, 0, 100, problems)
         if not _is_number(self.label_smoothing) or not 0 <= self.label_smoothing < 1:
-            problems.add(f"label_smoothing is {self.label_smoothing!r}; it must lie in [0, 1)")
+            problems.add(
+                f"label_smoothing is {self.label_smoothing!r}; it must lie in [0, 1)",
+                code="out-of-range",
+                name="label_smoothing",
+                value=self.label_smoothing,
+            )
         if not _is_number(self.weight_decay) or not 0 <= self.weight_decay < 1:
-            problems.add(f"weight_decay is {self.weight_decay!r}; it must lie in [0, 1)")
+            problems.add(
+                f"weight_decay is {self.weight_decay!r}; it must lie in [0, 1)",
+                code="out-of-range",
+                name="weight_decay",
+                value=self.weight_decay,
+            )
         if self.pad_mode not in (None, "pad", "same"):
-            problems.add(f"pad_mode is {self.pad_mode!r}; it must be 'pad' or 'same'")
+            problems.add(
+                f"pad_mode is {self.pad_mode!r}; it must be 'pad' or 'same'",
+                code="unknown-name",
+                name="pad_mode",
+                value=self.pad_mode,
+                valid=("pad", "same"),
+            )
         _check_normalization(self.mean, self.std, problems)
         problems.raise_as(ConfigurationError, "the estimator cannot be built")
 
@@ -84,14 +100,18 @@ def _check_names(names: Sequence[str] | None, problems: Problems) -> None:
     if names is None:
         return
     if isinstance(names, str):
-        problems.add(f"class_names is the text {names!r}; it must be a list of names")
+        complaint, code = f"is the text {names!r}; it must be a list of names", "wrong-type"
     elif any(not isinstance(name, str) or not name.strip() for name in names):
-        problems.add(f"class_names is {list(names)!r}; each must be a name")
+        complaint, code = f"is {list(names)!r}; each must be a name", "wrong-type"
     elif len(set(names)) != len(names):
         twice = sorted({name for name in names if list(names).count(name) > 1})
-        problems.add(f"class_names has {', '.join(twice)} more than once")
+        complaint, code = f"has {', '.join(twice)} more than once", "duplicate"
     elif len(names) < 2:
-        problems.add(f"class_names is {list(names)!r}; a classifier needs at least two classes")
+        complaint = f"is {list(names)!r}; a classifier needs at least two classes"
+        code = "wrong-length"
+    else:
+        return
+    problems.add(f"class_names {complaint}", code=code, name="class_names", value=names)
 
 
 def _check_together(settings: Settings, problems: Problems) -> None:
@@ -100,12 +120,18 @@ def _check_together(settings: Settings, problems: Problems) -> None:
         problems.add(
             "replay is 'activations', but the strategy full trains every layer, so that "
             "nothing but pixels can be learned from: set replay to 'pixels', replay_bytes to 0 "
-            "to store nothing, or another strategy"
+            "to store nothing, or another strategy",
+            code="conflict",
+            name="replay",
+            value=settings.replay,
         )
     if settings.quantize and settings.export_onnx is False:
         problems.add(
             f"quantize is {settings.quantize!r}, which is about the ONNX file, and export_onnx is "
-            "False: leave one of them out"
+            "False: leave one of them out",
+            code="conflict",
+            name="quantize",
+            value=settings.quantize,
         )
 
 
@@ -114,14 +140,23 @@ def _check_normalization(
 ) -> None:
     for name, values in (("mean", mean), ("std", std)):
         if values is not None and (len(values) != 3 or not all(map(_is_number, values))):
-            problems.add(f"{name} is {values!r}; it must be three numbers")
+            complaint, code = "it must be three numbers", "wrong-shape"
         elif values is not None and name == "std" and min(values) <= 0:
-            problems.add(f"std is {values!r}; each must be above 0")
+            complaint, code = "each must be above 0", "out-of-range"
+        else:
+            continue
+        problems.add(f"{name} is {values!r}; {complaint}", code=code, name=name, value=values)
 
 
 def _check_whole(name: str, value: Any, least: int, problems: Problems) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        problems.add(f"{name} is {value!r}; it must be a whole number of at least {least}")
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or value < least:
+        problems.add(
+            f"{name} is {value!r}; it must be a whole number of at least {least}",
+            code="out-of-range" if whole else "not-an-integer",
+            name=name,
+            value=value,
+        )
 
 
 def _check_choice(
@@ -130,13 +165,22 @@ def _check_choice(
     if value not in choices:
         problems.add(
             f"{name} is {value!r}{did_you_mean(str(value), map(str, choices))}; "
-            f"it must be one of {', '.join(map(str, choices))}"
+            f"it must be one of {', '.join(map(str, choices))}",
+            code="unknown-name",
+            name=name,
+            value=value,
+            valid=tuple(choices),
         )
 
 
 def _check_range(name: str, value: Any, above: float, most: float, problems: Problems) -> None:
     if not _is_number(value) or not above < value <= most:
-        problems.add(f"{name} is {value!r}; it must be a number above {above}, at most {most}")
+        problems.add(
+            f"{name} is {value!r}; it must be a number above {above}, at most {most}",
+            code="out-of-range" if _is_number(value) else "not-a-number",
+            name=name,
+            value=value,
+        )
 
 
 def _is_number(value: Any) -> bool:

@@ -71,7 +71,12 @@ class AccuracyMatrix:
     ) -> None:
         self.domains = tuple(map(str, domains))
         if len(set(self.domains)) != len(self.domains):
-            raise ConfigurationError(f"a domain occurs twice in {', '.join(self.domains)}")
+            raise ConfigurationError(
+                f"a domain occurs twice in {', '.join(self.domains)}",
+                code="duplicate",
+                name="domains",
+                value=self.domains,
+            )
         no_round = np.empty((0, len(self.domains)))
         self.values = _accuracies(no_round if values is None else values, no_round.shape)
         if learned is None:
@@ -80,7 +85,11 @@ class AccuracyMatrix:
         self.learned = list(map(str, learned))
         if len(self.learned) != len(self.values):
             raise ConfigurationError(
-                f"{len(self.learned)} rounds learned something; the matrix has {len(self.values)}"
+                f"{len(self.learned)} rounds learned something; the matrix has {len(self.values)}",
+                code="wrong-length",
+                name="learned",
+                value=len(self.learned),
+                expected=len(self.values),
             )
         nothing = [math.nan] * len(self.domains)
         self.baseline = _accuracies(nothing if baseline is None else baseline, (len(self.domains),))
@@ -227,7 +236,12 @@ class AccuracyMatrix:
             rows = [_floats(row) for row in read["accuracy"]]
             return cls(read["domains"], rows, read["learned"], _floats(read["baseline"]))
         except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:
-            raise ModelFileError(f"the accuracy matrix {path} cannot be read: {error}") from error
+            missing = isinstance(error, FileNotFoundError)
+            raise ModelFileError(
+                f"the accuracy matrix {path} cannot be read: {error}",
+                code="missing-file" if missing else "damaged",
+                path=str(path),
+            ) from error
 
     def __str__(self) -> str:
         """Return a table of text: a line a round, a column a domain."""
@@ -298,14 +312,23 @@ def _accuracies(values: ArrayLike, shape: tuple[int, ...]) -> Floats:
     try:
         array = np.array(values, np.float64)
     except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"these are no accuracies: {error}") from error
+        raise ConfigurationError(
+            f"these are no accuracies: {error}", code="not-a-number"
+        ) from error
     if array.ndim != len(shape) or array.shape[-1] != shape[-1]:
         raise ConfigurationError(
-            f"the accuracies have the shape {array.shape}; there are {shape[-1]} domains"
+            f"the accuracies have the shape {array.shape}; there are {shape[-1]} domains",
+            code="wrong-shape",
+            value=array.shape,
+            expected=shape,
         )
     beyond = array[(array < 0) | (array > 1)]
     if beyond.size:
-        raise ConfigurationError(f"an accuracy is {beyond[0]}; it must be from 0 to 1")
+        raise ConfigurationError(
+            f"an accuracy is {beyond[0]}; it must be from 0 to 1",
+            code="out-of-range",
+            value=float(beyond[0]),
+        )
     return array
 
 

@@ -111,7 +111,7 @@ def _digests(pictures: Sequence[Picture]) -> list[str]:
         futures = [threads.submit(digest, picture) for picture in pictures]
     for future in futures:
         if isinstance(error := future.exception(), DatasetError):
-            problems.add(str(error))
+            problems.add(str(error), code=error.code, **error.fields)
     problems.raise_as(DatasetError, f"{len(problems.lines)} of {len(pictures)} pictures fail")
     return [future.result() for future in futures]
 
@@ -131,7 +131,9 @@ def _computed(
         if not np.isfinite(batch).all():
             raise ModelFileError(
                 f"the frozen part gives NaN or infinity in {batch.dtype}: its weights are broken, "
-                "or their activations need a larger dtype"
+                "or their activations need a larger dtype",
+                code="not-finite",
+                value=str(batch.dtype),
             )
         if not done:
             rows = np.empty((len(pictures), *batch.shape[1:]), batch.dtype)

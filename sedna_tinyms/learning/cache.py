@@ -118,7 +118,10 @@ class ActivationCache:
         if isinstance(budget_bytes, bool) or not isinstance(budget_bytes, int) or budget_bytes < 0:
             raise ConfigurationError(
                 f"the budget of the activation cache is {budget_bytes!r}; it must be a whole "
-                "number of bytes, 0 for no cache"
+                "number of bytes, 0 for no cache",
+                code="out-of-range",
+                name="budget_bytes",
+                value=budget_bytes,
             )
         self.directory = _default_directory() if directory is None else Path(directory)
         self.budget_bytes = budget_bytes
@@ -192,9 +195,20 @@ class ActivationCache:
         keys = _keys(digests)
         rows = np.asarray(rows)
         if len(keys) != len(rows):
-            raise ConfigurationError(f"there are {len(rows)} rows but {len(keys)} digests")
+            raise ConfigurationError(
+                f"there are {len(rows)} rows but {len(keys)} digests",
+                code="wrong-length",
+                name="digests",
+                value=len(keys),
+                expected=len(rows),
+            )
         if rows.dtype.kind not in KINDS:
-            raise ConfigurationError(f"rows of {rows.dtype} cannot be cached; they must be numbers")
+            raise ConfigurationError(
+                f"rows of {rows.dtype} cannot be cached; they must be numbers",
+                code="wrong-type",
+                name="rows",
+                value=str(rows.dtype),
+            )
         if not len(keys) or not self.budget_bytes:
             return
         keys, first = np.unique(keys, return_index=True)
@@ -328,12 +342,18 @@ def _keys(digests: Iterable[str]) -> NDArray[np.bytes_]:
     try:
         keys = [bytes.fromhex(digest) for digest in digests]
     except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"a picture's digest is not hexadecimal: {error}") from error
+        raise ConfigurationError(
+            f"a picture's digest is not hexadecimal: {error}", code="invalid-value", name="digests"
+        ) from error
     odd = [key for key in keys if len(key) != DIGEST_BYTES]
     if odd:
         raise ConfigurationError(
             f"{odd[0].hex()!r} is no SHA-256: it has {2 * len(odd[0])} digits instead of "
-            f"{2 * DIGEST_BYTES}"
+            f"{2 * DIGEST_BYTES}",
+            code="wrong-length",
+            name="digests",
+            value=2 * len(odd[0]),
+            expected=2 * DIGEST_BYTES,
         )
     return np.array(keys, f"S{DIGEST_BYTES}")
 
@@ -342,7 +362,10 @@ def _checked(space: str) -> str:
     if not SPACE.fullmatch(space):
         raise ConfigurationError(
             f"{space!r} names no space of activations: it may have letters, digits, '.', '_' and "
-            "'-' only; see space_name"
+            "'-' only; see space_name",
+            code="invalid-value",
+            name="space",
+            value=space,
         )
     return space
 

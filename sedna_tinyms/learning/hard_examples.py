@@ -125,11 +125,17 @@ class HardExampleStore:
         if isinstance(quota_bytes, bool) or not isinstance(quota_bytes, int) or quota_bytes < 0:
             raise ConfigurationError(
                 f"the quota of the hard examples is {quota_bytes!r}; it must be a whole number of "
-                "bytes, 0 to keep none"
+                "bytes, 0 to keep none",
+                code="out-of-range",
+                name="quota_bytes",
+                value=quota_bytes,
             )
         if not 0 < duplicate_cosine <= 1:
             raise ConfigurationError(
-                f"duplicate_cosine is {duplicate_cosine!r}; it must be more than 0 and at most 1"
+                f"duplicate_cosine is {duplicate_cosine!r}; it must be more than 0 and at most 1",
+                code="out-of-range",
+                name="duplicate_cosine",
+                value=duplicate_cosine,
             )
         self.directory = Path(directory)
         self.quota_bytes = quota_bytes
@@ -138,7 +144,11 @@ class HardExampleStore:
             (self.directory / NOTES).mkdir(parents=True, exist_ok=True)
             notes = sorted((self.directory / NOTES).glob("[!.]*"), key=lambda p: p.stat().st_mtime)
         except OSError as error:
-            raise StorageError(f"cannot keep hard examples in {self.directory}: {error}") from error
+            raise StorageError(
+                f"cannot keep hard examples in {self.directory}: {error}",
+                code="cannot-write",
+                path=str(self.directory),
+            ) from error
         self._notes = {path.name.removesuffix(".json"): _Note.read(path) for path in notes}
 
     @property
@@ -202,7 +212,11 @@ class HardExampleStore:
                     if entry.is_file() and not entry.name.startswith(".")
                 }
         except OSError as error:
-            raise StorageError(f"cannot look into {self.directory}: {error}") from error
+            raise StorageError(
+                f"cannot look into {self.directory}: {error}",
+                code="unreadable-file",
+                path=str(self.directory),
+            ) from error
 
     def _value(self, name: str) -> float:
         return self._notes[name].value if name in self._notes else 0.0
@@ -245,7 +259,12 @@ def _size(picture: Path) -> int:
     try:
         return picture.stat().st_size
     except OSError as error:
-        raise StorageError(f"cannot keep the hard example {picture}: {error}") from error
+        missing = isinstance(error, FileNotFoundError)
+        raise StorageError(
+            f"cannot keep the hard example {picture}: {error}",
+            code="missing-file" if missing else "unreadable-file",
+            path=str(picture),
+        ) from error
 
 
 def _free_name(source: Path, names: Collection[str]) -> str:
@@ -263,6 +282,8 @@ def _move(source: Path, target: Path) -> None:
         source.rename(target)
     except OSError as error:
         if error.errno != errno.EXDEV:
-            raise StorageError(f"cannot move {source} to {target}: {error}") from error
+            raise StorageError(
+                f"cannot move {source} to {target}: {error}", code="cannot-write", path=str(target)
+            ) from error
         copy_file(source, target)
         source.unlink(missing_ok=True)

@@ -106,7 +106,10 @@ class ReplayMemory:
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise ConfigurationError(
                 f"the budget of the replay memory is {value!r}; it must be a whole number of "
-                "bytes, 0 for no memory"
+                "bytes, 0 for no memory",
+                code="out-of-range",
+                name="budget_bytes",
+                value=value,
             )
         self._budget = value
         self._rebalance()
@@ -168,7 +171,13 @@ class ReplayMemory:
         """
         items = np.asarray(items)
         if len(items) != len(labels):
-            raise ConfigurationError(f"there are {len(items)} samples but {len(labels)} labels")
+            raise ConfigurationError(
+                f"there are {len(items)} samples but {len(labels)} labels",
+                code="wrong-length",
+                name="labels",
+                value=len(labels),
+                expected=len(items),
+            )
         if ranks is not None:
             ranks = _checked_ranks(ranks, len(items))
         if not len(items):
@@ -242,7 +251,11 @@ class ReplayMemory:
             raise ForeignModelError(
                 f"the replay memory {path} holds {memory.space}; {space} is needed here: other "
                 "weights or settings made it. Remove it to go on without the earlier rounds' "
-                "samples, or go back to the model that it belongs to"
+                "samples, or go back to the model that it belongs to",
+                code="foreign-model",
+                path=str(path),
+                value=memory.space,
+                expected=space,
             )
         for cell, kept in _cells(arrays):
             memory._cells[cell] = kept
@@ -275,7 +288,11 @@ class ReplayMemory:
             if items.shape[1:] != shape or items.dtype != dtype:
                 raise ConfigurationError(
                     f"the replay memory holds samples of {dtype} {shape}; "
-                    f"these are {items.dtype} {items.shape[1:]}"
+                    f"these are {items.dtype} {items.shape[1:]}",
+                    code="wrong-shape",
+                    name="items",
+                    value=items.shape[1:],
+                    expected=shape,
                 )
 
     def _rebalance(self) -> None:
@@ -299,9 +316,21 @@ def _offer(kept: _Kept, items: NDArray[Any], ranks: NDArray[np.float64]) -> None
 def _checked_ranks(ranks: NDArray[Any], count: int) -> NDArray[np.float64]:
     ranks = np.asarray(ranks, np.float64)
     if ranks.shape != (count,):
-        raise ConfigurationError(f"there are {count} samples, but ranks of shape {ranks.shape}")
+        raise ConfigurationError(
+            f"there are {count} samples, but ranks of shape {ranks.shape}",
+            code="wrong-shape",
+            name="ranks",
+            value=ranks.shape,
+            expected=(count,),
+        )
     if not ((ranks >= 0) & (ranks <= 1)).all():
-        raise ConfigurationError(f"ranks go from {ranks.min()} to {ranks.max()}, not from 0 to 1")
+        raise ConfigurationError(
+            f"ranks go from {ranks.min()} to {ranks.max()}, not from 0 to 1",
+            code="out-of-range",
+            name="ranks",
+            value=(float(ranks.min()), float(ranks.max())),
+            expected=(0, 1),
+        )
     return ranks
 
 

@@ -61,14 +61,17 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     try:
         arrays = read_npz(path)
     except FileNotFoundError:
-        raise ModelFileError(f"the replay memory {path} does not exist") from None
+        raise ModelFileError(
+            f"the replay memory {path} does not exist", code="missing-file", path=str(path)
+        ) from None
     except ValueError as error:
         raise _broken(path, error) from error
     missing = [name for name in (*KINDS, "space", "version", "checksum") if name not in arrays]
     if missing:
         raise _broken(path, f"it has no {missing[0]!r}")
     if arrays["version"].tolist() != FORMAT_VERSION:
-        raise _broken(path, f"its format is version {arrays['version']}, not {FORMAT_VERSION}")
+        said = f"its format is version {arrays['version']}, not {FORMAT_VERSION}"
+        raise _broken(path, said, code="wrong-version")
     _require_agreement(path, arrays)
     if arrays["checksum"].tolist() != _checksum(arrays):
         raise _broken(path, "its checksum is wrong")
@@ -98,8 +101,10 @@ def _checksum(arrays: Mapping[str, NDArray[Any]]) -> int:
     return checksum
 
 
-def _broken(path: Path, reason: object) -> ModelFileError:
+def _broken(path: Path, reason: object, code: str = "damaged") -> ModelFileError:
     return ModelFileError(
         f"the replay memory {path} is truncated, damaged or something else ({reason}): remove it "
-        "to go on without the earlier rounds' samples, or restore it with its model"
+        "to go on without the earlier rounds' samples, or restore it with its model",
+        code=code,
+        path=str(path),
     )

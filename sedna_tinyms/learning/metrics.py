@@ -40,15 +40,24 @@ def classification_metrics(
     truth, found = np.asarray(labels, np.int64), np.asarray(predictions, np.int64)
     if truth.shape != found.shape or truth.ndim != 1:
         raise ConfigurationError(
-            f"labels have the shape {truth.shape}, predictions {found.shape}; both must be (N,)"
+            f"labels have the shape {truth.shape}, predictions {found.shape}; both must be (N,)",
+            code="wrong-shape",
+            value=found.shape,
+            expected=truth.shape,
         )
     if not truth.size:
-        raise DatasetError("there is nothing to evaluate: the data has no labelled sample")
+        raise DatasetError(
+            "there is nothing to evaluate: the data has no labelled sample", code="empty"
+        )
     for name, classes in (("labels", truth), ("predictions", found)):
         if classes.min() < 0 or classes.max() >= class_count:
             raise ConfigurationError(
                 f"{name} go from {classes.min()} to {classes.max()}; "
-                f"with {class_count} classes they go from 0 to {class_count - 1}"
+                f"with {class_count} classes they go from 0 to {class_count - 1}",
+                code="out-of-range",
+                name=name,
+                value=(int(classes.min()), int(classes.max())),
+                expected=(0, class_count - 1),
             )
     right = np.bincount(truth[truth == found], minlength=class_count)
     occurring = np.bincount(truth, minlength=class_count)

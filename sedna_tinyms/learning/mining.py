@@ -260,7 +260,10 @@ def _number(
     if not least <= number <= most:
         raise ConfigurationError(
             f"{parameter} of the hard-example filter {type(of).__name__} is {value!r}; it must be "
-            f"a number from {least:g} to {most:g}"
+            f"a number from {least:g} to {most:g}",
+            code="not-a-number" if math.isnan(number) else "out-of-range",
+            name=parameter,
+            value=value,
         )
     return number
 
@@ -271,7 +274,9 @@ def _probabilities(of: HardExampleFilter, infer_result: Any) -> NDArray[np.float
     if row.ndim != 1:
         raise ConfigurationError(
             f"{type(of).__name__} takes the class probabilities of one picture, a flat list; it "
-            f"was given an array of shape {row.shape}"
+            f"was given an array of shape {row.shape}",
+            code="wrong-shape",
+            value=row.shape,
         )
     return row if ((row >= 0) & (row <= 1)).all() else row[:0]
 
@@ -283,6 +288,8 @@ def _attribute(of: HardExampleFilter, infer_result: Any, name: str) -> NDArray[n
             f"the hard-example filter {type(of).__name__} needs the {name} of an answer, and a "
             f"{type(infer_result).__name__} without them was given: let predict return an object "
             f"with an attribute {name!r}, as the estimators' Prediction, or use Margin or "
-            "CrossEntropy, for which probabilities are enough"
+            "CrossEntropy, for which probabilities are enough",
+            code="missing-value",
+            name=name,
         )
     return np.asarray(value, np.float64).ravel()

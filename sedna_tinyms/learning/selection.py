@@ -80,7 +80,13 @@ def herding_ranks(features: NDArray[Any], labels: Sequence[Hashable]) -> NDArray
         ``(n + 1/2) / m``, so that classes and rounds of different sizes can be merged.
     """
     if len(features) != len(labels):
-        raise ConfigurationError(f"there are {len(features)} features but {len(labels)} labels")
+        raise ConfigurationError(
+            f"there are {len(features)} features but {len(labels)} labels",
+            code="wrong-length",
+            name="labels",
+            value=len(labels),
+            expected=len(features),
+        )
     ranks = np.empty(len(features))
     classes = _numbered(labels)
     for number in np.unique(classes):

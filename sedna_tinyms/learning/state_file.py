@@ -55,5 +55,7 @@ def read_state(path: str | os.PathLike[str], strategy: str) -> dict[str, NDArray
         reason = error
     raise ModelFileError(
         f"{path}, which belongs to the model beside it, is damaged or something else ({reason}): "
-        "remove it to go on without, or restore it with its model"
+        "remove it to go on without, or restore it with its model",
+        code="missing-file" if isinstance(reason, FileNotFoundError) else "damaged",
+        path=str(path),
     )

@@ -134,7 +134,10 @@ def _widened(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
         raise ForeignModelError(
             f"what ewc noted of the rounds before is for weights of {array.shape}; the model's "
             f"have {shape}: another model's *{STRATEGY} lies beside it; remove that to go on "
-            "without, or restore it with its model"
+            "without, or restore it with its model",
+            code="foreign-model",
+            value=array.shape,
+            expected=shape,
         )
     wide = np.zeros(shape, array.dtype)
     wide[: len(array)] = array
