@@ -47,7 +47,9 @@ def plain_metrics(result: object, *, source: str) -> dict[str, list[float]]:
     if not isinstance(result, Mapping):
         raise MetricsError(
             f"{source} returned {_shown(result)}; it must return metrics by name, "
-            "such as {'accuracy': [0.93]}"
+            "such as {'accuracy': [0.93]}",
+            code="wrong-type",
+            source=source,
         )
     problems = Problems()
     metrics: dict[str, list[float]] = {}
@@ -55,21 +57,32 @@ def plain_metrics(result: object, *, source: str) -> dict[str, list[float]]:
         try:
             metrics[str(name)] = _floats(value)
         except ValueError as error:
-            problems.add(f"{name!r} is {_shown(value)}: {error}")
-    problems.raise_as(MetricsError, f"{source} returned metrics that no controller can compare")
+            code = getattr(error, "code", "invalid-value")
+            problems.add(f"{name!r} is {_shown(value)}: {error}", code=code, name=str(name))
+    problems.raise_as(
+        MetricsError, f"{source} returned metrics that no controller can compare", source=source
+    )
     return metrics
+
+
+class _IncomparableError(ValueError):
+    def __init__(self, reason: str, code: str) -> None:
+        super().__init__(reason)
+        self.code = code
 
 
 def _floats(value: Any) -> list[float]:
     value = _array(value)
     if isinstance(value, np.ndarray):
         if value.ndim > 1:
-            raise ValueError(f"it has {value.ndim} axes; a metric is a number or a flat list")
+            raise _IncomparableError(
+                f"it has {value.ndim} axes; a metric is a number or a flat list", "wrong-shape"
+            )
         value = value.reshape(-1).tolist()
     if not isinstance(value, list | tuple):
         return [_float(value)]
     if not value:
-        raise ValueError("an empty list holds nothing to compare")
+        raise _IncomparableError("an empty list holds nothing to compare", "empty")
     return [_float(item) for item in value]
 
 
@@ -87,12 +100,16 @@ def _float(value: Any) -> float:
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value.item()
     if not isinstance(value, Real | np.bool_):
-        raise ValueError("a metric is a number or a flat list of numbers")
+        raise _IncomparableError("a metric is a number or a flat list of numbers", "not-a-number")
     number = float(value)
     if math.isnan(number):
-        raise ValueError("NaN cannot be compared; the model diverged, or something was empty")
+        raise _IncomparableError(
+            "NaN cannot be compared; the model diverged, or something was empty", "not-finite"
+        )
     if math.isinf(number):
-        raise ValueError("infinity cannot be compared, and no JSON message can carry it")
+        raise _IncomparableError(
+            "infinity cannot be compared, and no JSON message can carry it", "not-finite"
+        )
     return number
 
 

@@ -75,7 +75,11 @@ class Pulse:
         try:
             self._path.unlink(missing_ok=True)
         except OSError as error:
-            raise StorageError(f"cannot remove {self._path}: {error.strerror}") from error
+            raise StorageError(
+                f"cannot remove {self._path}: {error.strerror}",
+                code="cannot-write",
+                path=str(self._path),
+            ) from error
         self._since = time.monotonic()
 
     def silence(self) -> float:

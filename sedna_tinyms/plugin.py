@@ -273,5 +273,7 @@ def _wrong_library(place: str) -> ImportError:
         f"`sedna` at {place} is not KubeEdge Sedna's library but something else of the same name "
         "(`pip install sedna` brings an unrelated package): remove it with `pip uninstall sedna`, "
         "then either put KubeEdge's `lib` directory on PYTHONPATH or use the worker library that "
-        "sedna-tinyms brings (`sedna-tinyms exec worker.py`, or `sedna_tinyms.sedna.install()`)"
+        "sedna-tinyms brings (`sedna-tinyms exec worker.py`, or `sedna_tinyms.sedna.install()`)",
+        code="wrong-library",
+        path=place,
     )

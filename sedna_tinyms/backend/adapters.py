@@ -83,7 +83,7 @@ class NetworkEstimator:
             logits = [self.predict(x[i : i + batch_size]) for i in range(0, len(x), batch_size)]
             labels = [y]
         if not logits:
-            raise DatasetError("there is nothing to evaluate: the data is empty")
+            raise DatasetError("there is nothing to evaluate: the data is empty", code="empty")
         scores = np.concatenate(logits)
         return classification_metrics(
             np.concatenate(labels), scores.argmax(axis=1), scores.shape[1]
@@ -124,7 +124,7 @@ def _batches(data: Any, batch_size: int) -> Dataset:
         return data
     x, y = _arrays(data)
     if not len(x):
-        raise DatasetError("there is nothing to train on: the data is empty")
+        raise DatasetError("there is nothing to train on: the data is empty", code="empty")
     slices = NumpySlicesDataset({"data": x, "label": y}, shuffle=True)
     return slices.batch(min(batch_size, len(x)), drop_remainder=True)
 
@@ -135,8 +135,14 @@ def _arrays(data: Any) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         inputs, labels = np.asarray(x, np.float32), np.asarray(y).astype(np.int32)
     except (TypeError, ValueError) as error:
         raise DatasetError(
-            f"a bare network takes arrays of numbers, with class numbers as labels: {error}"
+            f"a bare network takes arrays of numbers, with class numbers as labels: {error}",
+            code="wrong-type",
         ) from error
     if len(inputs) != len(labels):
-        raise DatasetError(f"there are {len(inputs)} inputs but {len(labels)} labels")
+        raise DatasetError(
+            f"there are {len(inputs)} inputs but {len(labels)} labels",
+            code="wrong-length",
+            inputs=len(inputs),
+            labels=len(labels),
+        )
     return inputs, labels

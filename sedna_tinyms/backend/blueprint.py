@@ -50,7 +50,7 @@ class Blueprint:
             self._make = lambda: _made(estimator, face)
             self.first = self._make()
         else:
-            raise ConfigurationError(_not_an_estimator(estimator))
+            raise _not_an_estimator(estimator)
 
     @property
     def can_make(self) -> bool:
@@ -60,7 +60,8 @@ class Blueprint:
     def make(self) -> Any:
         """Return a new estimator, untrained or as the instance was when it was handed over."""
         if self._make is None:
-            raise ConfigurationError(f"a {type(self.first).__name__} cannot be copied")
+            name = type(self.first).__name__
+            raise ConfigurationError(f"a {name} cannot be copied", code="unsupported", name=name)
         return self._make()
 
 
@@ -75,14 +76,16 @@ def _made(factory: Callable[[], Any], face: Callable[[Any], Any | None]) -> Any:
     candidate = factory()
     estimator = _as_estimator(candidate, face)
     if estimator is None:
-        raise ConfigurationError(_not_an_estimator(candidate))
+        raise _not_an_estimator(candidate)
     return estimator
 
 
-def _not_an_estimator(candidate: Any) -> str:
-    return (
+def _not_an_estimator(candidate: Any) -> ConfigurationError:
+    return ConfigurationError(
         f"{candidate!r:.80} is no estimator: give a class or a factory, or an instance with "
-        f"{', '.join(FACE)}, save and load (to the MindSpore backends, a Cell or a Model too)"
+        f"{', '.join(FACE)}, save and load (to the MindSpore backends, a Cell or a Model too)",
+        code="wrong-type",
+        value=candidate,
     )
 
 
@@ -107,7 +110,9 @@ def _require_no_arguments(factory: Callable[..., Any]) -> None:
         name = getattr(factory, "__name__", repr(factory))
         raise ConfigurationError(
             f"the estimator {name} needs arguments ({error}), and Sedna gives none: pass an "
-            f"instance, or functools.partial({name}, ...)"
+            f"instance, or functools.partial({name}, ...)",
+            code="missing-value",
+            name=name,
         ) from error
     except ValueError:
         return  # a built-in without a signature

@@ -51,7 +51,10 @@ def wanted_target(
     if asked not in TARGETS:
         raise DeviceError(
             f"DEVICE_CATEGORY is {asked!r}{did_you_mean(asked, TARGETS)}; "
-            f"it must be one of CPU, GPU, NPU or ASCEND"
+            f"it must be one of CPU, GPU, NPU or ASCEND",
+            code="unknown-name",
+            value=asked,
+            valid=tuple(TARGETS),
         )
     hidden = (env.get("CUDA_VISIBLE_DEVICES") or "").strip() in ("", "-1")
     if TARGETS[asked] == "GPU" and "CUDA_VISIBLE_DEVICES" in env and hidden:
@@ -79,7 +82,11 @@ def select_target(target: str) -> None:
             mindspore.set_device(target)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[0]
-            raise DeviceError(f"MindSpore refuses the device {target}: {reason}") from error
+            raise DeviceError(
+                f"MindSpore refuses the device {target}: {reason}",
+                code="unavailable-device",
+                value=target,
+            ) from error
         return
     raise DeviceError(
         f"the device {target} cannot be had: MindSpore {mindspore.__version__} can use "
@@ -89,7 +96,10 @@ def select_target(target: str) -> None:
             f"{os.environ['CUDA_VISIBLE_DEVICES']!r}, and an empty value hides all GPUs"
             if target == "GPU" and "CUDA_VISIBLE_DEVICES" in os.environ
             else ""
-        )
+        ),
+        code="unavailable-device",
+        value=target,
+        valid=tuple(available_targets()),
     )
 
 

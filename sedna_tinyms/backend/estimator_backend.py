@@ -190,7 +190,10 @@ class EstimatorBackend:
                 written = sorted(entry.name for entry in path.parent.iterdir())
                 raise StorageError(
                     f"{type(self.estimator).__name__}.save({str(path)!r}) wrote no such file"
-                    + (f", but {', '.join(written)}" if written else "")
+                    + (f", but {', '.join(written)}" if written else ""),
+                    code="missing-file",
+                    name=name,
+                    found=tuple(written),
                 )
             for target in targets:
                 publish(path.parent, name, target)
@@ -336,7 +339,10 @@ class EstimatorBackend:
         method = next((m for m in methods if callable(getattr(estimator, m, None))), None)
         if method is None:
             raise ConfigurationError(
-                f"{type(estimator).__name__} can load no model: it needs load(model_url=path)"
+                f"{type(estimator).__name__} can load no model: it needs load(model_url=path)",
+                code="missing-method",
+                name=type(estimator).__name__,
+                expected=methods,
             )
         function = getattr(estimator, method)
         if method == "load":

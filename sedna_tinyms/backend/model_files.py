@@ -77,7 +77,7 @@ def named_model(
         else:
             path = find_model(local_path(url), name, suffixes)
         if path.stat().st_size == 0:
-            raise ModelFileError(f"the model file {url} is empty (0 bytes)")
+            raise ModelFileError(f"the model file {url} is empty (0 bytes)", code="empty", path=url)
         if path.suffix not in suffixes:
             # Sedna's hot update hands over names such as "model.2026-11-20 10:07:17.8".
             named = Path(scratch, f"model{suffixes[0]}")
@@ -92,7 +92,10 @@ def named_model(
         except ModelFileError as error:
             if Path(scratch) not in path.parents:
                 raise
-            raise type(error)(f"the model at {url} is unusable: {error}") from error
+            fields = {**error.fields, "path": url}
+            raise type(error)(
+                f"the model at {url} is unusable: {error}", code=error.code, **fields
+            ) from error
 
 
 def _signed(model: Path, url: str, scratch: Path) -> Path:
@@ -100,7 +103,10 @@ def _signed(model: Path, url: str, scratch: Path) -> Path:
     key = key_file(PUBLIC_KEY)
     if key is None:
         raise ConfigurationError(
-            f"{REQUIRE_SIGNED} asks for a signature, and {PUBLIC_KEY} names no key to check it with"
+            f"{REQUIRE_SIGNED} asks for a signature, and {PUBLIC_KEY} names no key to check it "
+            "with",
+            code="missing-value",
+            name=PUBLIC_KEY,
         )
     copied = scratch / "signed" / model.name
     copied.parent.mkdir()
@@ -139,7 +145,9 @@ def find_model(path: Path, name: str, suffixes: Sequence[str]) -> Path:
     if path.is_file():
         return path
     if not path.is_dir():
-        raise ModelFileError(f"the model file {path} does not exist")
+        raise ModelFileError(
+            f"the model file {path} does not exist", code="missing-file", path=str(path)
+        )
     if (path / name).is_file():
         return path / name
     models = sorted(
@@ -153,15 +161,23 @@ def find_model(path: Path, name: str, suffixes: Sequence[str]) -> Path:
         raise ModelFileError(
             f"the directory {path} holds {len(models)} models "
             f"({', '.join(model.name for model in models)}) and none is called {name}: "
-            "name the file"
+            "name the file",
+            code="ambiguous",
+            path=str(path),
+            found=tuple(model.name for model in models),
         )
     if path.suffix in suffixes:
         raise ModelFileError(
             f"{path} is a directory where a model file should be; KubeEdge's IncrementalLearning "
-            "makes one when it starts before the model is there: remove it and put the file there"
+            "makes one when it starts before the model is there: remove it and put the file there",
+            code="not-a-file",
+            path=str(path),
         )
     raise ModelFileError(
-        f"the directory {path} holds no model (no {name}, no other *{suffixes[0]})"
+        f"the directory {path} holds no model (no {name}, no other *{suffixes[0]})",
+        code="missing-file",
+        path=str(path),
+        name=name,
     )
 
 
@@ -236,6 +252,10 @@ def _fetch(url: str, path: Path) -> None:
         with file_system(url) as (files, place):
             files.get_file(place, str(path))
     except FileNotFoundError:
-        raise ModelFileError(f"the model file {url} does not exist") from None
+        raise ModelFileError(
+            f"the model file {url} does not exist", code="missing-file", path=url
+        ) from None
     except StorageError as error:
-        raise ModelFileError(f"the model file {url} cannot be fetched: {error}") from error
+        raise ModelFileError(
+            f"the model file {url} cannot be fetched: {error}", code=error.code, path=url
+        ) from error

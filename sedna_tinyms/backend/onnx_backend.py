@@ -87,7 +87,10 @@ class ONNXBackend(EstimatorBackend):
             raise ForeignModelError(
                 f"{url} is a checkpoint, and BACKEND_TYPE is ONNX: let the job's Model name the "
                 ".onnx file beside it, with the format onnx, or give this worker "
-                "BACKEND_TYPE=TINYMS, which needs MindSpore"
+                "BACKEND_TYPE=TINYMS, which needs MindSpore",
+                code="unknown-format",
+                path=url,
+                expected=self.suffixes,
             )
         return super()._load_into(estimator, path, url, kwargs, to_train=to_train)
 
@@ -104,5 +107,8 @@ def _refuse(what: str) -> NoReturn:
     raise ConfigurationError(
         f"BACKEND_TYPE is ONNX, and an ONNX model {what}: let the train worker have "
         "BACKEND_TYPE=TINYMS, whose estimators write an .onnx file beside each checkpoint, and "
-        "keep ONNX for evaluation and inference"
+        "keep ONNX for evaluation and inference",
+        code="unsupported",
+        name="BACKEND_TYPE",
+        value="ONNX",
     )

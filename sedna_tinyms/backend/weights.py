@@ -49,7 +49,9 @@ def require_taken_over(estimator: Any, weights: Weights, url: str) -> None:
     raise ForeignModelError(
         f"the model file {url} belongs to another network: after {type(estimator).__name__} "
         f"loaded it, none of the network's {len(own)} parameters ({_some(own)}) has a value "
-        f"from it ({', '.join(list(weights.arrays)[:3])} ...)"
+        f"from it ({', '.join(list(weights.arrays)[:3])} ...)",
+        code="foreign-model",
+        path=url,
     )
 
 
@@ -79,7 +81,10 @@ def set_weights(estimator: Any, weights: Sequence[Any]) -> None:
 def _checked(weights: Sequence[Any], current: list[NDArray[Any]]) -> list[NDArray[np.float32]]:
     if len(weights) != len(current):
         raise ConfigurationError(
-            f"set_weights got {len(weights)} arrays, the network has {len(current)}"
+            f"set_weights got {len(weights)} arrays, the network has {len(current)}",
+            code="wrong-length",
+            value=len(weights),
+            expected=len(current),
         )
     problems = Problems()
     checked = []
@@ -87,16 +92,29 @@ def _checked(weights: Sequence[Any], current: list[NDArray[Any]]) -> list[NDArra
         try:
             weight = np.asarray(given)
         except ValueError:
-            problems.add(f"weights[{index}] is a ragged list; it must be an array")
+            problems.add(
+                f"weights[{index}] is a ragged list; it must be an array",
+                code="wrong-shape",
+                index=index,
+            )
             continue
         if weight.dtype.kind != "f":
-            problems.add(f"weights[{index}] is of type {weight.dtype}; weights are floats")
+            problems.add(
+                f"weights[{index}] is of type {weight.dtype}; weights are floats",
+                code="wrong-type",
+                index=index,
+                value=str(weight.dtype),
+            )
         elif weight.shape != present.shape:
             problems.add(
-                f"weights[{index}] has the shape {weight.shape}; the network has {present.shape}"
+                f"weights[{index}] has the shape {weight.shape}; the network has {present.shape}",
+                code="wrong-shape",
+                index=index,
+                value=weight.shape,
+                expected=present.shape,
             )
         elif not np.isfinite(weight).all():
-            problems.add(f"weights[{index}] holds NaN or infinity")
+            problems.add(f"weights[{index}] holds NaN or infinity", code="not-finite", index=index)
         checked.append(weight.astype(np.float32) if weight.dtype.kind == "f" else weight)
     problems.raise_as(ConfigurationError, "set_weights cannot take these weights")
     return checked
@@ -107,7 +125,10 @@ def _parameters(estimator: Any) -> list[Parameter]:
     if len(networks) != 1:
         raise ConfigurationError(
             f"{type(estimator).__name__} holds {len(networks)} networks: to exchange weights it "
-            "needs its own get_weights and set_weights"
+            "needs its own get_weights and set_weights",
+            code="unsupported",
+            name=type(estimator).__name__,
+            value=len(networks),
         )
     return list(networks[0].get_parameters())
 

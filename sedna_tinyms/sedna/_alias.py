@@ -39,19 +39,25 @@ def install(library: str = "any") -> Literal["kubeedge", "embedded"]:
     if library not in LIBRARIES:
         raise ConfigurationError(
             f"library is {library!r}{did_you_mean(library, LIBRARIES)}; "
-            f"it must be one of {', '.join(LIBRARIES)}"
+            f"it must be one of {', '.join(LIBRARIES)}",
+            code="unknown-name",
+            name="library",
+            value=library,
+            valid=LIBRARIES,
         )
     found = plugin.library()
     if library == "kubeedge" and found != "kubeedge":
         raise WorkerLibraryError(
             "KubeEdge Sedna's worker library is not installed: put the `lib` directory of a "
             "checkout of github.com/kubeedge/sedna on PYTHONPATH (no package index has it), and "
-            "what it needs comes with `pip install 'sedna-tinyms[kubeedge]'`"
+            "what it needs comes with `pip install 'sedna-tinyms[kubeedge]'`",
+            code="missing-library",
         )
     if library == "embedded" and found == "kubeedge" and "sedna" in sys.modules:
         raise WorkerLibraryError(
             "KubeEdge Sedna's worker library was imported already: choose the embedded one before "
-            "the first import of sedna"
+            "the first import of sedna",
+            code="conflict",
         )
     if found is None or (library == "embedded" and found == "kubeedge"):
         _SEDNA.install()

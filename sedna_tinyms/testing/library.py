@@ -137,7 +137,9 @@ def libraries(environment: Mapping[str, str] | None = None) -> tuple[list[Librar
         if not plugin.holds_library(Path(path, "sedna")):
             raise WorkerLibraryError(
                 f"{SEDNA_LIB} is {path!r}, which does not hold KubeEdge Sedna's package `sedna`; "
-                "it must name the `lib` directory of a checkout of github.com/kubeedge/sedna"
+                "it must name the `lib` directory of a checkout of github.com/kubeedge/sedna",
+                code="wrong-library",
+                path=path,
             )
         return [embedded, Library("kubeedge", str(Path(path).resolve()))], ""
     if plugin.library() == "kubeedge":

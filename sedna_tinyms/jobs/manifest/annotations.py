@@ -64,10 +64,13 @@ def check_annotations(job: YamlNode, findings: Findings) -> None:
             known = [each.removeprefix(PREFIX) for each in ANNOTATIONS]
             hint = did_you_mean(name.removeprefix(PREFIX), known)
             hint = hint or f"; known are {', '.join(known)}"
-            findings.error(line, path, f"is no annotation of sedna-tinyms{hint}")
+            findings.error("unknown-key", line, path, f"is no annotation of sedna-tinyms{hint}")
         elif text is not None and _number(name, text) is None:
             findings.error(
-                line, path, f"is {text!r}; it must be a number {ANNOTATIONS[name].range}"
+                "not-a-number" if _float(text) is None else "out-of-range",
+                line,
+                path,
+                f"is {text!r}; it must be a number {ANNOTATIONS[name].range}",
             )
 
 
@@ -83,8 +86,14 @@ def read_gates(annotations: Mapping[str, str]) -> Gates:
 
 def _number(name: str, text: str) -> float | None:
     """Return the number that an annotation holds; None if it is none, or out of its range."""
+    number = _float(text)
+    if number is None or not math.isfinite(number) or not ANNOTATIONS[name].fits(number):
+        return None
+    return number
+
+
+def _float(text: str) -> float | None:
     try:
-        number = float(text)
+        return float(text)
     except ValueError:
         return None
-    return number if math.isfinite(number) and ANNOTATIONS[name].fits(number) else None

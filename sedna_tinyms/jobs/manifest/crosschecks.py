@@ -96,6 +96,7 @@ def _check_references(
             continue
         there = did_you_mean(name, documents) or f"; there are: {', '.join(documents) or 'none'}"
         findings.error(
+            "unknown-name",
             node.line,
             ".".join(keys),
             f"no {kind} document of this file, in the job's namespace, is called {name!r}{there}",
@@ -134,6 +135,7 @@ def _check_directories(
         node = model.get("spec", "url")
         if url and node and PurePosixPath(url).parent == PurePosixPath(dataset_url).parent:
             findings.error(
+                "conflict",
                 node.line,
                 "spec.url",
                 f"the Model {name!r} and the dataset lie in one directory, "
@@ -144,6 +146,7 @@ def _check_directories(
     if urls.get("initial") and urls.get("initial") == urls.get("deploy"):
         node = used["deploy"][1].get("spec", "url")
         findings.warning(
+            "conflict",
             node.line if node else 0,
             "spec.url",
             "the initial and the deploy model are one file: every deployment overwrites both",
@@ -163,6 +166,7 @@ def _check_output_directory(
         if url and any(PurePosixPath(url).is_relative_to(directory) for directory in own):
             what = role if role == "dataset" else f"{role} model"
             findings.warning(
+                "conflict",
                 node.line,
                 "spec.outputDir",
                 f"the {what} {url!r} lies among the files that the job writes itself, in data, "
@@ -181,6 +185,7 @@ def _check_formats(job: YamlNode, models: Mapping[str, YamlNode], findings: Find
         if node is None or text is None or text in TRAINED_FORMATS:
             continue
         findings.warning(
+            "unknown-format",
             node.line,
             "spec.format",
             f"the Model {name!r} is {text!r}{did_you_mean(text, TRAINED_FORMATS)}: a round goes "
@@ -199,6 +204,7 @@ def _check_backends(job: YamlNode, models: Mapping[str, YamlNode], findings: Fin
         where = f"{TEMPLATES[worker]}.spec.containers[0].env"
         if worker == "train" and backend == "ONNX":
             findings.error(
+                "unsupported",
                 variable.line,
                 where,
                 "BACKEND_TYPE ONNX trains nothing: write TINYMS, which saves an ONNX file beside "
@@ -209,6 +215,7 @@ def _check_backends(job: YamlNode, models: Mapping[str, YamlNode], findings: Fin
             found = text_at(model, "spec", "format")
             if found in TRAINED_FORMATS and found != FORMAT_READ[backend]:
                 findings.warning(
+                    "conflict",
                     variable.line,
                     where,
                     f"BACKEND_TYPE {backend} loads {FORMAT_READ[backend]} files, and the {worker} "
@@ -237,6 +244,7 @@ def _check_triggers(job: YamlNode, findings: Findings) -> None:
         period = trigger.get("checkPeriodSeconds")
         if period is not None:
             findings.note(
+                "ignored",
                 period.line,
                 f"{path}.checkPeriodSeconds",
                 "is ignored by Sedna, which looks about every 10 seconds, and here",
@@ -244,7 +252,9 @@ def _check_triggers(job: YamlNode, findings: Findings) -> None:
         start, end = text_at(trigger, "timer", "start"), text_at(trigger, "timer", "end")
         timer = trigger.get("timer")
         if timer is not None and start is not None and start == end:
-            findings.warning(timer.line, f"{path}.timer", f"covers one minute a day, {start}")
+            findings.warning(
+                "short-timer", timer.line, f"{path}.timer", f"covers one minute a day, {start}"
+            )
         metric, node = text_at(trigger, "condition", "metric"), trigger.get("condition", "metric")
         if metric is None or node is None:
             continue
@@ -257,6 +267,7 @@ def _check_triggers(job: YamlNode, findings: Findings) -> None:
 def _check_train_metric(metric: str, line: int, path: str, findings: Findings) -> None:
     if metric != "num_of_samples":
         findings.error(
+            "unknown-name",
             line,
             path,
             f"there is no {metric!r} before training: the only metric is num_of_samples, and any "
@@ -267,10 +278,14 @@ def _check_train_metric(metric: str, line: int, path: str, findings: Findings) -
 def _check_deploy_metric(metric: str, line: int, path: str, findings: Findings) -> None:
     if metric.startswith("num_of_samples"):
         findings.error(
-            line, path, "num_of_samples is no metric of an evaluation, so nothing is ever deployed"
+            "unknown-name",
+            line,
+            path,
+            "num_of_samples is no metric of an evaluation, so nothing is ever deployed",
         )
     elif "[" not in metric:
         findings.warning(
+            "missing-index",
             line,
             path,
             f"{metric!r} has no index, and metrics are lists: Sedna's LocalController compares "
@@ -289,6 +304,7 @@ def _check_hot_update(job: YamlNode, findings: Findings) -> None:
     enabled = model.get("hotUpdateEnabled")
     if enabled is None or enabled.value is False:
         findings.note(
+            "ignored",
             period.line,
             "spec.deploySpec.model.pollPeriodSeconds",
             "has no effect without hotUpdateEnabled: true",
@@ -305,6 +321,7 @@ def _check_hard_example_mining(job: YamlNode, findings: Findings) -> None:
     known = filters.get(name)
     if known is None:
         findings.warning(
+            "unknown-name",
             node.mapping["name"].line,
             f"{path}.name",
             f"{name!r} is none of the filters {', '.join(filters)}{did_you_mean(name, filters)}: "
@@ -313,6 +330,7 @@ def _check_hard_example_mining(job: YamlNode, findings: Findings) -> None:
         return
     if name in OWN_FILTERS:
         findings.note(
+            "own-filter",
             node.mapping["name"].line,
             f"{path}.name",
             f"{name} is a filter of sedna-tinyms: under KubeEdge's library, the inference script "
@@ -324,15 +342,19 @@ def _check_hard_example_mining(job: YamlNode, findings: Findings) -> None:
         key, value = text_at(parameter, "key"), text_at(parameter, "value")
         if key is not None and key not in known:
             findings.warning(
+                "unknown-key",
                 parameter.line,
                 f"{where}.key",
                 f"{name} has no parameter {key!r}{did_you_mean(key, known)}; it has: "
                 f"{', '.join(known) or 'none'}",
             )
         elif value is not None and not _is_number(value):
-            findings.error(parameter.line, f"{where}.value", f"{value!r} is no number")
+            findings.error(
+                "not-a-number", parameter.line, f"{where}.value", f"{value!r} is no number"
+            )
     if name == "Random" and parameters is not None and parameters.items:
         findings.warning(
+            "unsupported",
             parameters.line,
             f"{path}.parameters",
             "KubeEdge's own Random filter fails on the text that a job can give it: leave the "

@@ -26,9 +26,23 @@ class Severity(str, Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing found: ``job.yaml:37: spec.trainSpec.trigger.condition.metric: ...``."""
+    """One thing found: ``job.yaml:37: spec.trainSpec.trigger.condition.metric: ...``.
+
+    Attributes
+    ----------
+    rule : str
+        What is wrong, as a name that does not change between releases, such as ``unknown-key``.
+        That of an error is also the `code` of its problem in the JobSpecError.
+    line : int
+        Line of the file, counted from 1.
+    path : str
+        JSON path within the document; empty for what is about a whole document.
+    message : str
+        What is wrong, for a person.
+    """
 
     severity: Severity
+    rule: str
     line: int
     path: str
     message: str
@@ -47,17 +61,17 @@ class Findings:
         self.source = source
         self.found: list[Finding] = []
 
-    def error(self, line: int, path: str, message: str) -> None:
+    def error(self, rule: str, line: int, path: str, message: str) -> None:
         """Note something that stops the job from being run."""
-        self.found.append(Finding(Severity.ERROR, line, path, message))
+        self.found.append(Finding(Severity.ERROR, rule, line, path, message))
 
-    def warning(self, line: int, path: str, message: str) -> None:
+    def warning(self, rule: str, line: int, path: str, message: str) -> None:
         """Note something that works otherwise than it reads."""
-        self.found.append(Finding(Severity.WARNING, line, path, message))
+        self.found.append(Finding(Severity.WARNING, rule, line, path, message))
 
-    def note(self, line: int, path: str, message: str) -> None:
+    def note(self, rule: str, line: int, path: str, message: str) -> None:
         """Note something that has no effect here or there."""
-        self.found.append(Finding(Severity.NOTE, line, path, message))
+        self.found.append(Finding(Severity.NOTE, rule, line, path, message))
 
     @property
     def errors(self) -> list[Finding]:
@@ -69,8 +83,19 @@ class Findings:
         return tuple(sorted(self.found, key=lambda f: f.line))
 
     def as_error(self) -> SednaTinyMSError:
-        """Return a JobSpecError that says every error found."""
+        """Return a JobSpecError that says every error found.
+
+        Each of its `problems` has the rule as its code, and `path` (of the file), `line` and `key`
+        (the JSON path) as its fields.
+        """
         problems = Problems()
         for finding in self.errors:
-            problems.add(finding.describe(self.source))
-        return problems.as_error(JobSpecError, f"{self.source} is not a job that can be run")
+            problems.add(
+                finding.describe(self.source),
+                code=finding.rule,
+                path=str(self.source),
+                line=finding.line,
+                key=finding.path,
+            )
+        heading = f"{self.source} is not a job that can be run"
+        return problems.as_error(JobSpecError, heading, path=str(self.source))

@@ -88,6 +88,7 @@ def _sort(documents: list[YamlNode], findings: Findings) -> Documents:
         same = sorted_documents[kind]
         if key in same:
             findings.error(
+                "duplicate",
                 document.line,
                 "metadata.name",
                 f"a {kind} {key[1]!r} was defined in line {same[key].line} already: remove one",
@@ -100,23 +101,37 @@ def _sort(documents: list[YamlNode], findings: Findings) -> Documents:
 def _kind(document: YamlNode, findings: Findings) -> str | None:
     """Return the kind of a document that belongs to a job; None for any other."""
     if not isinstance(document.value, dict):
-        findings.error(document.line, "", f"a document must be a mapping, not {describe(document)}")
+        findings.error(
+            "wrong-type",
+            document.line,
+            "",
+            f"a document must be a mapping, not {describe(document)}",
+        )
         return None
     kind, version = document.get("kind"), document.get("apiVersion")
     if kind is None or not isinstance(kind.value, str):
-        findings.error(document.line, "kind", f"is missing: write one of {', '.join(SCHEMAS)}")
+        findings.error(
+            "missing-key", document.line, "kind", f"is missing: write one of {', '.join(SCHEMAS)}"
+        )
         return None
     api = str(version.value) if version is not None else ""
     if kind.value in SCHEMAS:
         if api != API_VERSION:
             line = version.line if version is not None else document.line
-            findings.error(line, "apiVersion", f"is {api!r}; for a {kind.value}, {API_VERSION!r}")
+            findings.error(
+                "wrong-version",
+                line,
+                "apiVersion",
+                f"is {api!r}; for a {kind.value}, {API_VERSION!r}",
+            )
         return kind.value
     hint = did_you_mean(kind.value, SCHEMAS)
     if hint and (not api or api.startswith("sedna.io")):
-        findings.error(kind.line, "kind", f"{kind.value!r} is no kind of Sedna{hint}")
+        findings.error(
+            "unknown-name", kind.line, "kind", f"{kind.value!r} is no kind of Sedna{hint}"
+        )
     else:
-        findings.note(kind.line, "kind", f"{kind.value} documents are passed over here")
+        findings.note("ignored", kind.line, "kind", f"{kind.value} documents are passed over here")
     return None
 
 
@@ -128,12 +143,13 @@ def _choose_job(
     if len(chosen) == 1:
         return chosen[0]
     if not jobs:
-        findings.error(1, "", f"there is no {JOB_KIND} in this file")
+        findings.error("missing-job", 1, "", f"there is no {JOB_KIND} in this file")
     elif not chosen:
         hint = did_you_mean(str(name), names) or f"; there are: {', '.join(names)}"
-        findings.error(1, "", f"there is no {JOB_KIND} {name!r} in this file{hint}")
+        findings.error("unknown-name", 1, "", f"there is no {JOB_KIND} {name!r} in this file{hint}")
     else:
         findings.error(
+            "ambiguous",
             chosen[1].line,
             "",
             f"there are {len(chosen)} {JOB_KIND}s in this file, {', '.join(names)}: one runs at a "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from sedna_tinyms.errors import JobSpecError, did_you_mean
+from sedna_tinyms.errors import JobSpecError, Problem, did_you_mean
 from sedna_tinyms.jobs.manifest.schema import (
     Anything,
     Boolean,
@@ -39,81 +39,99 @@ ENVIRONMENT_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 CLOCK = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 
 
-def _name_problem(name: str) -> str | None:
+def _name_problem(name: str) -> Problem | None:
     if len(name) <= 253 and NAME.fullmatch(name):
         return None
-    return (
+    return Problem(
         f"{name[:80]!r} is no name to Kubernetes: lower-case letters, digits, '-' and '.', "
-        "at most 253 of them, with a letter or digit at both ends"
+        "at most 253 of them, with a letter or digit at both ends",
+        code="invalid-value",
     )
 
 
-def _url_problem(url: str) -> str | None:
+def _url_problem(url: str) -> Problem | None:
     try:
         path = check_host_path(url)
     except JobSpecError as error:
-        return str(error)
-    return None if path.name else f"{url!r} names no file: write a path such as '/data/train.txt'"
-
-
-def _dataset_format_problem(text: str) -> str | None:
-    if text == "txt":
+        return Problem(str(error), code=error.code)
+    if path.name:
         return None
-    return (
-        f"{text!r} never trains: Sedna's LocalController writes samples of the format 'txt' only "
-        "(the CRD does not check this). Write one sample a line into a text file"
+    return Problem(
+        f"{url!r} names no file: write a path such as '/data/train.txt'", code="not-a-file"
     )
 
 
-def _train_prob_problem(value: float) -> str | None:
+def _dataset_format_problem(text: str) -> Problem | None:
+    if text == "txt":
+        return None
+    return Problem(
+        f"{text!r} never trains: Sedna's LocalController writes samples of the format 'txt' only "
+        "(the CRD does not check this). Write one sample a line into a text file",
+        code="unknown-format",
+    )
+
+
+def _train_prob_problem(value: float) -> Problem | None:
     if 0 < value < 1:
         return None
     left = "train on" if value <= 0 else "evaluate with"
-    return (
+    return Problem(
         f"is {value}; it must lie between 0 and 1, both excluded, or nothing is left to {left} "
-        "(the CRD does not check this)"
+        "(the CRD does not check this)",
+        code="out-of-range",
     )
 
 
-def _operator_problem(text: str) -> str | None:
+def _operator_problem(text: str) -> Problem | None:
     if text in OPERATORS:
         return None
-    return (
+    return Problem(
         f"{text!r} is no operator, and Sedna would take it as never met: it knows "
-        f"{', '.join(OPERATORS)}{did_you_mean(text, OPERATORS)}"
+        f"{', '.join(OPERATORS)}{did_you_mean(text, OPERATORS)}",
+        code="unknown-name",
     )
 
 
-def _metric_problem(text: str) -> str | None:
+def _metric_problem(text: str) -> Problem | None:
     if METRIC.fullmatch(text):
         return None
-    return (
+    return Problem(
         f"{text!r} is no metric: write a name, or a name with an index counted from 0, such as "
-        "accuracy_delta[0] (Sedna's LocalController crashes on a broken index)"
+        "accuracy_delta[0] (Sedna's LocalController crashes on a broken index)",
+        code="invalid-value",
     )
 
 
-def _start_problem(text: str) -> str | None:
+def _start_problem(text: str) -> Problem | None:
     if CLOCK.fullmatch(text):
         return None
-    return f"{text!r} is no time of day: write HH:MM with two digits each, such as 02:00"
+    return Problem(
+        f"{text!r} is no time of day: write HH:MM with two digits each, such as 02:00",
+        code="invalid-value",
+    )
 
 
-def _end_problem(text: str) -> str | None:
+def _end_problem(text: str) -> Problem | None:
     return None if text == "24:00" else _start_problem(text)
 
 
-def _environment_name_problem(text: str) -> str | None:
+def _environment_name_problem(text: str) -> Problem | None:
     if ENVIRONMENT_NAME.fullmatch(text):
         return None
-    return f"{text!r} is no name of an environment variable: letters, digits, '_', '-' and '.'"
+    return Problem(
+        f"{text!r} is no name of an environment variable: letters, digits, '_', '-' and '.'",
+        code="invalid-value",
+    )
 
 
 def _choice(*choices: str) -> Text:
-    def problem(text: str) -> str | None:
+    def problem(text: str) -> Problem | None:
         if text in choices:
             return None
-        return f"{text!r} is not one of {', '.join(choices)}{did_you_mean(text, choices)}"
+        return Problem(
+            f"{text!r} is not one of {', '.join(choices)}{did_you_mean(text, choices)}",
+            code="unknown-name",
+        )
 
     return Text(problem)
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sedna_tinyms.errors import did_you_mean
+from sedna_tinyms.errors import Problem, did_you_mean
 from sedna_tinyms.jobs.manifest.findings import Findings
 from sedna_tinyms.jobs.manifest.quantities import memory_bytes
 from sedna_tinyms.jobs.manifest.yaml_source import YamlNode
@@ -37,7 +37,7 @@ class Kind(ABC):
     def check(self, node: YamlNode, path: str, findings: Findings) -> None:
         """Add to `findings` what is wrong with the value at `path`."""
         if node.value is None:
-            findings.error(node.line, path, "is empty: write a value")
+            findings.error("missing-value", node.line, path, "is empty: write a value")
         else:
             self._check(node, path, findings)
 
@@ -50,32 +50,41 @@ class Kind(ABC):
 class Text(Kind):
     """A text, not empty unless `may_be_empty`; `problem` says what else is wrong with one."""
 
-    problem: Callable[[str], str | None] | None = None
+    problem: Callable[[str], Problem | None] | None = None
     may_be_empty: bool = False
 
     def _check(self, node: YamlNode, path: str, findings: Findings) -> None:
         if not isinstance(node.value, str):
             quoting = f': write it in quotes, "{node.text}"' if node.text else ""
-            findings.error(node.line, path, f"must be a text, and is {describe(node)}{quoting}")
+            findings.error(
+                "wrong-type", node.line, path, f"must be a text, and is {describe(node)}{quoting}"
+            )
         elif not node.value and not self.may_be_empty:
-            findings.error(node.line, path, "must not be empty")
+            findings.error("empty", node.line, path, "must not be empty")
         elif "\0" in node.value:
-            findings.error(node.line, path, f"{node.value!r} contains a NUL character: remove it")
+            findings.error(
+                "invalid-value",
+                node.line,
+                path,
+                f"{node.value!r} contains a NUL character: remove it",
+            )
         elif self.problem is not None and (problem := self.problem(node.value)):
-            findings.error(node.line, path, problem)
+            findings.error(problem.code, node.line, path, problem.text)
 
 
 @dataclass(frozen=True)
 class Number(Kind):
     """An integer or a float; `problem` says what is wrong with one."""
 
-    problem: Callable[[float], str | None] | None = None
+    problem: Callable[[float], Problem | None] | None = None
 
     def _check(self, node: YamlNode, path: str, findings: Findings) -> None:
         if isinstance(node.value, bool) or not isinstance(node.value, (int, float)):
-            findings.error(node.line, path, f"must be a number, and is {describe(node)}")
+            findings.error(
+                "not-a-number", node.line, path, f"must be a number, and is {describe(node)}"
+            )
         elif self.problem is not None and (problem := self.problem(node.value)):
-            findings.error(node.line, path, problem)
+            findings.error(problem.code, node.line, path, problem.text)
 
 
 @dataclass(frozen=True)
@@ -86,9 +95,19 @@ class Integer(Kind):
 
     def _check(self, node: YamlNode, path: str, findings: Findings) -> None:
         if isinstance(node.value, bool) or not isinstance(node.value, int):
-            findings.error(node.line, path, f"must be a whole number, and is {describe(node)}")
+            findings.error(
+                "not-an-integer",
+                node.line,
+                path,
+                f"must be a whole number, and is {describe(node)}",
+            )
         elif node.value < self.least:
-            findings.error(node.line, path, f"is {node.value}; it must be at least {self.least}")
+            findings.error(
+                "out-of-range",
+                node.line,
+                path,
+                f"is {node.value}; it must be at least {self.least}",
+            )
 
 
 @dataclass(frozen=True)
@@ -97,7 +116,9 @@ class Boolean(Kind):
 
     def _check(self, node: YamlNode, path: str, findings: Findings) -> None:
         if not isinstance(node.value, bool):
-            findings.error(node.line, path, f"must be true or false, and is {describe(node)}")
+            findings.error(
+                "wrong-type", node.line, path, f"must be true or false, and is {describe(node)}"
+            )
 
 
 @dataclass(frozen=True)
@@ -107,11 +128,17 @@ class Quantity(Kind):
     def _check(self, node: YamlNode, path: str, findings: Findings) -> None:
         if isinstance(node.value, bool) or not isinstance(node.value, (str, int, float)):
             findings.error(
-                node.line, path, f"must be an amount such as 2 or 500Mi, and is {describe(node)}"
+                "wrong-type",
+                node.line,
+                path,
+                f"must be an amount such as 2 or 500Mi, and is {describe(node)}",
             )
         elif memory_bytes(node.value) is None:
             findings.error(
-                node.line, path, f"{node.value!r} is no amount to Kubernetes: write 2 or 500Mi"
+                "invalid-value",
+                node.line,
+                path,
+                f"{node.value!r} is no amount to Kubernetes: write 2 or 500Mi",
             )
 
 
@@ -132,10 +159,12 @@ class ListOf(Kind):
 
     def _check(self, node: YamlNode, path: str, findings: Findings) -> None:
         if not isinstance(node.value, list):
-            findings.error(node.line, path, f"must be a list, and is {describe(node)}")
+            findings.error(
+                "wrong-type", node.line, path, f"must be a list, and is {describe(node)}"
+            )
             return
         if len(node.items) < self.least:
-            findings.error(node.line, path, f"must hold at least {self.least}")
+            findings.error("wrong-length", node.line, path, f"must hold at least {self.least}")
         for index, item in enumerate(node.items):
             self.item.check(item, f"{path}[{index}]", findings)
 
@@ -148,7 +177,7 @@ class MapOf(Kind):
 
     def _check(self, node: YamlNode, path: str, findings: Findings) -> None:
         if not isinstance(node.value, dict):
-            findings.error(node.line, path, f"must be a mapping, and is {describe(node)}")
+            _not_a_mapping(node, path, findings)
         for key, value in node.mapping.items():
             self.value.check(value, join(path, key), findings)
 
@@ -169,18 +198,26 @@ class Object(Kind):
 
     def _check(self, node: YamlNode, path: str, findings: Findings) -> None:
         if not isinstance(node.value, dict):
-            findings.error(node.line, path, f"must be a mapping, and is {describe(node)}")
+            _not_a_mapping(node, path, findings)
             return
         for key, value in node.value.items():
             if key not in self.fields:
                 hint = did_you_mean(key, self.fields) or f"; known are {', '.join(self.fields)}"
-                findings.error(node.key_lines[key], join(path, key), f"is no known key{hint}")
+                findings.error(
+                    "unknown-key", node.key_lines[key], join(path, key), f"is no known key{hint}"
+                )
             elif value.value is not None:
                 self.fields[key].kind.check(value, join(path, key), findings)
         for key, field in self.fields.items():
             if field.required and node.get(key) is None:
                 line = node.key_lines.get(key, node.line)
-                findings.error(line, join(path, key), "is missing, and Sedna requires it")
+                findings.error(
+                    "missing-key", line, join(path, key), "is missing, and Sedna requires it"
+                )
+
+
+def _not_a_mapping(node: YamlNode, path: str, findings: Findings) -> None:
+    findings.error("wrong-type", node.line, path, f"must be a mapping, and is {describe(node)}")
 
 
 def join(path: str, key: str) -> str:

@@ -67,18 +67,21 @@ def check_template(kind: str, template: YamlNode, path: str, findings: Findings)
     ignored += _ignored_resources(container)
     if ignored:
         findings.note(
+            "ignored",
             pod.line,
             f"{path}.spec",
             f"without effect on one machine, where a worker is a process: {', '.join(ignored)}",
         )
     if len(containers.items) > 1 or pod.get("initContainers") is not None:
         findings.warning(
+            "ignored",
             containers.line,
             f"{path}.spec",
             f"only the first container, {text_at(container, 'name')!r}, is run on one machine",
         )
     if container.get("image") is None:
         findings.warning(
+            "missing-key",
             container.line,
             f"{path}.spec.containers[0].image",
             "is missing: it is not needed here, but a cluster refuses the worker's pod",
@@ -107,6 +110,7 @@ def _check_restart_policy(kind: str, pod: YamlNode, path: str, findings: Finding
     line = pod.key_lines.get("restartPolicy", pod.line)
     if policy == "Always":
         findings.warning(
+            "restart-policy",
             line,
             f"{path}.restartPolicy",
             "Always restarts a worker that has finished, so on a cluster the stage never "
@@ -114,6 +118,7 @@ def _check_restart_policy(kind: str, pod: YamlNode, path: str, findings: Finding
         )
     else:
         findings.note(
+            "restart-policy",
             line,
             f"{path}.restartPolicy",
             f"{'OnFailure' if policy else 'OnFailure, the default,'} restarts a crashed script "
@@ -132,15 +137,22 @@ def _check_environment(kind: str, container: YamlNode, path: str, findings: Find
         where = f"{path}[{index}]"
         if name in seen:
             findings.warning(
-                variable.line, where, f"{name} is set a second time (first in line {seen[name]})"
+                "duplicate",
+                variable.line,
+                where,
+                f"{name} is set a second time (first in line {seen[name]})",
             )
         seen[name] = variable.line
         if name in INJECTED:
             findings.warning(
-                variable.line, where, f"{name} is overwritten where Sedna sets it itself"
+                "overwritten",
+                variable.line,
+                where,
+                f"{name} is overwritten where Sedna sets it itself",
             )
         if meant := _meant(name):
             findings.warning(
+                "unknown-name",
                 variable.line,
                 where,
                 f"{name} is none of the known settings (did you mean {meant!r}?): it is ignored, "
@@ -148,11 +160,15 @@ def _check_environment(kind: str, container: YamlNode, path: str, findings: Find
             )
         if variable.get("valueFrom") is not None:
             findings.warning(
-                variable.line, where, f"{name} is not set here: valueFrom needs a cluster"
+                "unsupported",
+                variable.line,
+                where,
+                f"{name} is not set here: valueFrom needs a cluster",
             )
         value = text_at(variable, "value")
         if name == "BACKEND_TYPE" and value and value.upper() not in BACKENDS:
             findings.warning(
+                "unknown-name",
                 variable.line,
                 where,
                 f"BACKEND_TYPE {value!r} is none of {', '.join(BACKENDS)}"
@@ -160,6 +176,7 @@ def _check_environment(kind: str, container: YamlNode, path: str, findings: Find
             )
     if "BACKEND_TYPE" not in seen:
         findings.note(
+            "missing-value",
             env.line if env is not None else container.line,
             path,
             f"sets no BACKEND_TYPE: unless the {kind} script does, KubeEdge's library takes "
@@ -184,5 +201,8 @@ def _check_expansions(container: YamlNode, path: str, findings: Findings) -> Non
     for node in nodes:
         if node is not None and isinstance(node.value, str) and "$(" in node.value:
             findings.warning(
-                node.line, path, f"{node.value!r}: Kubernetes expands $(NAME), one machine does not"
+                "unsupported",
+                node.line,
+                path,
+                f"{node.value!r}: Kubernetes expands $(NAME), one machine does not",
             )

@@ -123,7 +123,11 @@ def read_documents(path: Path | str) -> list[YamlNode]:
         with Path(path).open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise JobSpecError(f"cannot read the job YAML {path}: {error.strerror}") from error
+        raise JobSpecError(
+            f"cannot read the job YAML {path}: {error.strerror}",
+            code="missing-file" if isinstance(error, FileNotFoundError) else "unreadable-file",
+            path=str(path),
+        ) from error
     return parse_documents(content, path)
 
 
@@ -132,7 +136,10 @@ def parse_documents(content: bytes, source: Path | str) -> list[YamlNode]:
     if len(content) > MAX_BYTES:
         raise JobSpecError(
             f"{source} is larger than {MAX_BYTES} bytes, and a job YAML is a few thousand: "
-            "is this the right file?"
+            "is this the right file?",
+            code="too-large",
+            path=str(source),
+            most=MAX_BYTES,
         )
     try:
         text = content.decode("utf-8-sig")
@@ -140,7 +147,10 @@ def parse_documents(content: bytes, source: Path | str) -> list[YamlNode]:
         line = content.count(b"\n", 0, error.start) + 1
         byte = content[error.start]
         raise JobSpecError(
-            f"{source}:{line}: byte 0x{byte:02x} is not UTF-8: save the file as UTF-8"
+            f"{source}:{line}: byte 0x{byte:02x} is not UTF-8: save the file as UTF-8",
+            code="not-utf8",
+            path=str(source),
+            line=line,
         ) from error
     try:
         return _documents(text)
@@ -148,13 +158,21 @@ def parse_documents(content: bytes, source: Path | str) -> list[YamlNode]:
         line = text.count("\n", 0, error.position) + 1
         raise JobSpecError(
             f"{source}:{line}: the character U+{ord(text[error.position]):04X} is not allowed in "
-            "YAML: remove it"
+            "YAML: remove it",
+            code="not-yaml",
+            path=str(source),
+            line=line,
         ) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         context = f"{error.context}: " if error.context else ""
         line = mark.line + 1 if mark else 1
-        raise JobSpecError(f"{source}:{line}: not YAML: {context}{error.problem}") from error
+        raise JobSpecError(
+            f"{source}:{line}: not YAML: {context}{error.problem}",
+            code=error.code if isinstance(error, _RefusedYamlError) else "not-yaml",
+            path=str(source),
+            line=line,
+        ) from error
 
 
 def _documents(text: str) -> list[YamlNode]:
@@ -170,6 +188,14 @@ def _documents(text: str) -> list[YamlNode]:
         # PyYAML converts \U escapes and %YAML versions without a look at their size.
         raise yaml.MarkedYAMLError(problem=str(error), problem_mark=composer.get_mark()) from error
     return [document for document in documents if document.value is not None]
+
+
+class _RefusedYamlError(yaml.MarkedYAMLError):
+    """YAML that is refused here, with the code of the error that it ends in."""
+
+    def __init__(self, code: str, problem: str, mark: yaml.Mark) -> None:
+        super().__init__(problem=problem, problem_mark=mark)
+        self.code = code
 
 
 class _NodeComposer(Reader, Scanner, Parser, Composer, BaseResolver):
@@ -206,7 +232,7 @@ def _check_limits(count: int, depth: int, mark: yaml.Mark) -> None:
         problem = f"nested deeper than {MAX_DEPTH} levels"
     else:
         return
-    raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+    raise _RefusedYamlError("too-large", problem, mark)
 
 
 class _Converter:
@@ -224,7 +250,9 @@ class _Converter:
         kind = node.tag.removeprefix(STANDARD)
         if kind not in TAGS[type(node)]:
             raise _error(
-                node, f"the tag {_written(node.tag)} is not allowed here: write the value plainly"
+                node,
+                "unsupported",
+                f"the tag {_written(node.tag)} is not allowed here: write the value plainly",
             )
         converted = self._value(node, kind)
         self._depth -= 1
@@ -245,7 +273,9 @@ class _Converter:
         merged: list[YamlNode] = []
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                raise _error(key_node, "a key must be a text, not a list or a mapping")
+                raise _error(
+                    key_node, "wrong-type", "a key must be a text, not a list or a mapping"
+                )
             key = self.convert(key_node)
             if key_node.tag == PLAIN and key.text == "<<":
                 merged += self._merge_sources(value_node)
@@ -254,6 +284,7 @@ class _Converter:
                 first = key_lines[key.text]
                 raise _error(
                     key_node,
+                    "duplicate",
                     f"the key {key.text!r} stands here for the second time (first in line "
                     f"{first}): remove one",
                 )
@@ -269,7 +300,9 @@ class _Converter:
         source = self.convert(node)
         sources = source.items if isinstance(source.value, list) else [source]
         if not all(isinstance(each.value, dict) for each in sources):
-            raise _error(node, "the merge key << takes a mapping, or a list of mappings")
+            raise _error(
+                node, "wrong-type", "the merge key << takes a mapping, or a list of mappings"
+            )
         return sources
 
 
@@ -291,8 +324,8 @@ TAGS: dict[type[yaml.Node], set[str]] = {
 }
 
 
-def _error(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+def _error(node: yaml.Node, code: str, problem: str) -> _RefusedYamlError:
+    return _RefusedYamlError(code, problem, node.start_mark)
 
 
 def _written(tag: str) -> str:
@@ -302,16 +335,22 @@ def _written(tag: str) -> str:
 def _scalar(node: yaml.Node, kind: str) -> Scalar:
     text: str = node.value
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise _error(node, "half of a surrogate pair is not a character: write \\U0001F600")
+        raise _error(
+            node, "not-utf8", "half of a surrogate pair is not a character: write \\U0001F600"
+        )
     if kind == "str":
         return text
     value = _plain_scalar(text)
     if isinstance(value, float) and not math.isfinite(value):
-        raise _error(node, f"{text} is a number that Kubernetes cannot hold: write a finite one")
+        raise _error(
+            node,
+            "not-finite",
+            f"{text} is a number that Kubernetes cannot hold: write a finite one",
+        )
     if kind == PLAIN:
         return value
     if type(value) not in SCALAR_TYPES[kind]:
-        raise _error(node, f"{text!r} is not what its tag {_written(node.tag)} says")
+        raise _error(node, "wrong-type", f"{text!r} is not what its tag {_written(node.tag)} says")
     return float(value) if kind == "float" and isinstance(value, int) else value
 
 

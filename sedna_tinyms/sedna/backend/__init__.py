@@ -46,7 +46,11 @@ def set_backend(estimator: Any = None, config: Any = None) -> Any:
     if name in KUBEEDGE_ONLY:
         raise ConfigurationError(
             f"BACKEND_TYPE is {name}, which only KubeEdge Sedna's own library has; put its `lib` "
-            f"directory on PYTHONPATH, or choose one of {', '.join(BACKENDS)}"
+            f"directory on PYTHONPATH, or choose one of {', '.join(BACKENDS)}",
+            code="unsupported",
+            name="BACKEND_TYPE",
+            value=name,
+            valid=tuple(BACKENDS),
         )
     if name not in BACKENDS:
         warnings.warn(

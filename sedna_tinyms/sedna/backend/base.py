@@ -126,7 +126,9 @@ class BackendBase:
             return path
         if not FileOps.exists(path):
             raise ModelFileError(
-                f"{type(self.estimator).__name__}.save({path!r}) returned, but wrote no such file"
+                f"{type(self.estimator).__name__}.save({path!r}) returned, but wrote no such file",
+                code="missing-file",
+                path=path,
             )
         return FileOps.upload(path, target, clean=elsewhere)
 
@@ -150,7 +152,11 @@ class BackendBase:
             path = model_url or self._model_file(model_name)
             fetched = FileOps.download(path) if FileOps.is_remote(path) else path
             if not FileOps.exists(fetched):
-                raise ModelFileError(f"no model at {path}; check MODEL_URL and MODEL_NAME")
+                raise ModelFileError(
+                    f"no model at {path}; check MODEL_URL and MODEL_NAME",
+                    code="missing-file",
+                    path=path,
+                )
             result = self.estimator.load(model_url=fetched)
             self._in_service()
             return result
@@ -197,7 +203,10 @@ class BackendBase:
         method = next((m for n in names if (m := getattr(self.estimator, n, None))), None)
         if method is None:
             raise ConfigurationError(
-                f"the estimator {type(self.estimator).__name__} has no method {' or '.join(names)}"
+                f"the estimator {type(self.estimator).__name__} has no method {' or '.join(names)}",
+                code="missing-method",
+                name=type(self.estimator).__name__,
+                expected=names,
             )
         function: Callable[..., Any] = method
         return function(*args, **self.parse_kwargs(function, **kwargs))

@@ -72,7 +72,9 @@ class ClassFactory:
         if present is not None and _definition(present) != _definition(item):
             raise ConfigurationError(
                 f"{type_name} {name!r} is already {'.'.join(_definition(present))}; "
-                f"register {'.'.join(_definition(item))} under another alias"
+                f"register {'.'.join(_definition(item))} under another alias",
+                code="duplicate",
+                name=name,
             )
         shelf[name] = item
         return item
@@ -104,7 +106,10 @@ class ClassFactory:
             raise ConfigurationError(
                 f"no {type_name} is registered as {t_cls_name!r}"
                 f"{did_you_mean(str(t_cls_name), shelf)}; "
-                f"registered: {', '.join(sorted(shelf)) or 'none'}"
+                f"registered: {', '.join(sorted(shelf)) or 'none'}",
+                code="unknown-name",
+                name=t_cls_name,
+                valid=tuple(sorted(shelf)),
             )
         return shelf[t_cls_name]
 

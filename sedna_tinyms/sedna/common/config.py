@@ -168,10 +168,14 @@ def _read_mapping(source: str) -> Mapping[str, Any]:
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigurationError(
             f"cannot read settings from {source!r}: {error}; "
-            "give inline JSON or the path of a .json, .yaml or .yml file"
+            "give inline JSON or the path of a .json, .yaml or .yml file",
+            code="unreadable-file" if isinstance(error, OSError) else "invalid-value",
+            value=source,
         ) from error
     if not isinstance(values, Mapping):
         raise ConfigurationError(
-            f"settings must be a mapping; {source!r} holds a {type(values).__name__}"
+            f"settings must be a mapping; {source!r} holds a {type(values).__name__}",
+            code="wrong-type",
+            value=source,
         )
     return values

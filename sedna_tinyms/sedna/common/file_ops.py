@@ -117,7 +117,11 @@ class FileOps:
             cls.copy_folder(source, target)
             return
         if not source.is_file():
-            raise StorageError(f"cannot copy {source} to {target}: there is no such file")
+            raise StorageError(
+                f"cannot copy {source} to {target}: there is no such file",
+                code="missing-file",
+                path=str(source),
+            )
         if target.is_dir():
             target = target / source.name
         if not (target.exists() and target.samefile(source)):
@@ -159,7 +163,11 @@ class FileOps:
             try:
                 _unpack(Path(arrival), _local(target))
             except (OSError, DownloadError, StorageError) as error:
-                raise StorageError(f"cannot unpack {os.fspath(src)}: {error}") from error
+                raise StorageError(
+                    f"cannot unpack {os.fspath(src)}: {error}",
+                    code=getattr(error, "code", "damaged"),
+                    path=os.fspath(src),
+                ) from error
             finally:
                 cls.delete(arrival)
         return target
@@ -208,7 +216,9 @@ class FileOps:
         except ValueError as error:
             raise ConfigurationError(
                 f"{os.fspath(src)} is not JSON ({error}); pickled and joblib files are not read, "
-                "because they can run any code: store plain data, or NumPy's .npz"
+                "because they can run any code: store plain data, or NumPy's .npz",
+                code="not-json",
+                path=os.fspath(src),
             ) from error
 
     @classmethod
@@ -216,7 +226,8 @@ class FileOps:
         """Refuse: reading a pickle can run any code."""
         raise ConfigurationError(
             "pickles are neither read nor written here, because reading one can run any code: "
-            "use FileOps.dump and FileOps.load for plain data, or NumPy's .npz"
+            "use FileOps.dump and FileOps.load for plain data, or NumPy's .npz",
+            code="unsupported",
         )
 
     dump_pickle = obj_to_pickle_string = pickle_string_to_obj = load_pickle
@@ -246,9 +257,18 @@ def read_local(source: PathLike, most_bytes: int | None = None) -> bytes:
         with open_ordinary(_local(source)) as file:
             content = file.read(-1 if most_bytes is None else most_bytes + 1)
     except (OSError, ValueError) as error:  # a name with NUL
-        raise StorageError(f"cannot read {os.fspath(source)}: {error}") from error
+        raise StorageError(
+            f"cannot read {os.fspath(source)}: {error}",
+            code="unreadable-file",
+            path=os.fspath(source),
+        ) from error
     if most_bytes is not None and len(content) > most_bytes:
-        raise StorageError(f"{os.fspath(source)} has more than {most_bytes} bytes")
+        raise StorageError(
+            f"{os.fspath(source)} has more than {most_bytes} bytes",
+            code="too-large",
+            path=os.fspath(source),
+            most=most_bytes,
+        )
     return content
 
 
@@ -258,7 +278,9 @@ def _transfer(url: str) -> Iterator[tuple[Any, str]]:
         with file_system(url) as (files, path):
             yield files, path
     except FileNotFoundError as error:
-        raise StorageError(f"cannot transfer {url}: there is no such file") from error
+        raise StorageError(
+            f"cannot transfer {url}: there is no such file", code="missing-file", path=url
+        ) from error
 
 
 def _get(url: str, target: str) -> None:

@@ -56,7 +56,9 @@ class JobBase:
         url = self.config.model_url
         if not url:
             raise ConfigurationError(
-                "MODEL_URL is not set: it names the model, or the directory for it"
+                "MODEL_URL is not set: it names the model, or the directory for it",
+                code="missing-value",
+                name="MODEL_URL",
             )
         if self.model_load_mode != "file" or Path(url).is_file():
             return str(url)

@@ -134,7 +134,10 @@ class ModelLoadingThread(threading.Thread):
         """Put a model into service, or return why that cannot be done."""
         try:
             if not getattr(self.backend, "reloadable", True):
-                raise ModelFileError("the estimator has no load(model_url=...) to change its model")
+                raise ModelFileError(
+                    "the estimator has no load(model_url=...) to change its model",
+                    code="missing-method",
+                )
             self.backend.load(model)
         except Exception as error:  # an estimator may fail in any way
             LOGGER.exception(
@@ -164,7 +167,10 @@ def _poll_period() -> float:
         seconds = int(given)
     except ValueError:
         raise ConfigurationError(
-            f"MODEL_POLL_PERIOD_SECONDS is {given!r}; it must be a whole number of seconds"
+            f"MODEL_POLL_PERIOD_SECONDS is {given!r}; it must be a whole number of seconds",
+            code="not-an-integer",
+            name="MODEL_POLL_PERIOD_SECONDS",
+            value=given,
         ) from None
     return float(seconds) if seconds >= 1 else DEFAULT_PERIOD_SECONDS
 
@@ -175,7 +181,7 @@ def _fetch(source: str, directory: Path) -> str:
     target = str(directory / f"model{Path(source).suffix}")
     FileOps.download(source, target)
     if _state(source) != before:
-        raise StorageError(f"{source} changed while it was copied")
+        raise StorageError(f"{source} changed while it was copied", code="in-use", path=source)
     return target
 
 
@@ -186,7 +192,13 @@ def _state(source: str) -> tuple[int, int] | None:
     try:
         status = os.stat(source.removeprefix("file://"))  # noqa: PTH116 - what was said, as it is
     except (OSError, ValueError) as error:  # a name with NUL, or characters that no name can have
-        raise StorageError(f"cannot read the model {source!r}: {error}") from error
+        raise StorageError(
+            f"cannot read the model {source!r}: {error}", code="unreadable-file", path=source
+        ) from error
     if not stat.S_ISREG(status.st_mode):
-        raise StorageError(f"the model {source!r} is no file, but a directory or something else")
+        raise StorageError(
+            f"the model {source!r} is no file, but a directory or something else",
+            code="not-regular-file",
+            path=source,
+        )
     return status.st_size, status.st_mtime_ns

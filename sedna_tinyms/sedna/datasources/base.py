@@ -66,7 +66,11 @@ class BaseDataSource(ABC):
     def save(self, output: str = "") -> str:
         """Write samples and labels as JSON, and return where."""
         if not output:
-            raise StorageError("a datasource was to be saved, but without a path to save it to")
+            raise StorageError(
+                "a datasource was to be saved, but without a path to save it to",
+                code="missing-value",
+                name="output",
+            )
         columns = {"x": self.x, "y": self.y}
         return FileOps.dump(
             {name: None if v is None else np.asarray(v).tolist() for name, v in columns.items()},
@@ -95,7 +99,9 @@ def read_texts(sources: Iterable[str | os.PathLike[str] | None]) -> list[tuple[s
         try:
             texts.append((name, read_bytes(name).decode("utf-8-sig")))
         except UnicodeDecodeError as error:
-            raise DatasetError(f"{name} is not UTF-8 text: {error}") from error
+            raise DatasetError(
+                f"{name} is not UTF-8 text: {error}", code="not-utf8", path=name
+            ) from error
     return texts
 
 

@@ -37,7 +37,11 @@ class JSONDataParse(BaseDataSource):
             try:
                 self._read(parse_json(text), names, boxes)
             except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
-                raise DatasetError(f"{name} is no COCO annotation file: {error!r}") from error
+                raise DatasetError(
+                    f"{name} is no COCO annotation file: {error!r}",
+                    code="unknown-format",
+                    path=name,
+                ) from error
         self.x = np.array(names)
         self.y = None if self.is_test_data else as_objects(boxes)
 

@@ -70,17 +70,34 @@ class CSVDataParse(BaseDataSource):
                     continue
                 if len(values) != len(header):
                     raise DatasetError(
-                        f"{name}:{lines.line_num}: {len(values)} values under {len(header)} columns"
+                        f"{name}:{lines.line_num}: {len(values)} values under {len(header)} "
+                        "columns",
+                        code="wrong-length",
+                        path=name,
+                        line=lines.line_num,
+                        value=len(values),
+                        expected=len(header),
                     )
                 rows.append(dict(zip(header, values, strict=True)))
         except csv.Error as error:
-            raise DatasetError(f"{name}:{lines.line_num}: {error}") from error
+            raise DatasetError(
+                f"{name}:{lines.line_num}: {error}",
+                code="unknown-format",
+                path=name,
+                line=lines.line_num,
+            ) from error
         return rows if self.process_func is None else self.process_func(rows)
 
 
 def _cell(name: str, row: dict[str, Any], column: str) -> Any:
     if column not in row:
-        raise DatasetError(f"{name} has no column {column!r}{did_you_mean(column, row)}")
+        raise DatasetError(
+            f"{name} has no column {column!r}{did_you_mean(column, row)}",
+            code="unknown-name",
+            path=name,
+            name=column,
+            valid=tuple(row),
+        )
     return row[column]
 
 

@@ -63,17 +63,23 @@ def http_request(
         try:
             response = _send(method or "GET", url, timeout=limit, **kwargs)
         except TypeError as error:
-            raise EndpointError(f"what was meant for {url} is no JSON: {error}") from error
+            raise EndpointError(
+                f"what was meant for {url} is no JSON: {error}", code="not-json", url=url
+            ) from error
         except requests.RequestException as error:
             # NaN in the body or a broken address: the next attempt would end alike.
             reason, final = str(error), isinstance(error, ValueError | InvalidJSONError)
+            code, status = _code(error), None
         else:
             if response.status_code == requests.codes.ok:
                 return _decode(response, binary, no_decode)
             reason = f"{response.status_code} {response.reason}: {response.text[:200]}"
             final = response.status_code < 500 and response.status_code not in WORTH_RETRYING
+            code, status = "refused", response.status_code
         if final or time.monotonic() + pause > deadline:
-            raise EndpointError(f"no good answer from {url}: {reason}")
+            raise EndpointError(
+                f"no good answer from {url}: {reason}", code=code, url=url, status=status
+            )
         LOGGER.debug("%s: %s; trying again in %.1f s", url, reason, pause)
         time.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
@@ -109,6 +115,15 @@ def _send(method: str, url: str, **kwargs: Any) -> requests.Response:
         return session.request(method, url, **kwargs)
 
 
+def _code(error: requests.RequestException) -> str:
+    """Return the code of an EndpointError for a request that got no answer."""
+    if isinstance(error, InvalidJSONError):
+        return "not-json"
+    if isinstance(error, ValueError):
+        return "invalid-url"
+    return "timeout" if isinstance(error, requests.Timeout) else "unreachable"
+
+
 def _decode(response: requests.Response, binary: bool, no_decode: bool) -> Any:
     if no_decode:
         return response
@@ -117,4 +132,8 @@ def _decode(response: requests.Response, binary: bool, no_decode: bool) -> Any:
     try:
         return response.json()
     except ValueError as error:
-        raise EndpointError(f"{response.url} answered with something that is no JSON") from error
+        raise EndpointError(
+            f"{response.url} answered with something that is no JSON",
+            code="not-json",
+            url=response.url,
+        ) from error

@@ -71,7 +71,9 @@ class CrossEntropyFilter(BaseFilter):
         if any(np.ndim(p) for p in probabilities):
             raise ConfigurationError(
                 "CrossEntropy takes the class probabilities of one picture, a flat list; "
-                f"it was given rows such as {probabilities[0]!r}"
+                f"it was given rows such as {probabilities[0]!r}",
+                code="wrong-shape",
+                name="CrossEntropy",
             )
         if not probabilities or not all(self.data_check(p) for p in probabilities):
             return False
@@ -142,7 +144,10 @@ def _number(name: str, parameter: str, value: float | str) -> float:
         return float(value)
     except (TypeError, ValueError):
         raise ConfigurationError(
-            f"{parameter} of the hard-example filter {name} is {value!r}; it must be a number"
+            f"{parameter} of the hard-example filter {name} is {value!r}; it must be a number",
+            code="not-a-number",
+            name=parameter,
+            value=value,
         ) from None
 
 
@@ -156,7 +161,9 @@ def _scores(name: str, boxes: Any) -> list[float]:
     if any(np.ndim(row) == 0 for row in rows):
         raise ConfigurationError(
             f"the hard-example filter {name} takes boxes [x, y, x, y, score, class]; it was given "
-            f"plain numbers such as {rows[0]!r}: for class probabilities, use CrossEntropy"
+            f"plain numbers such as {rows[0]!r}: for class probabilities, use CrossEntropy",
+            code="wrong-shape",
+            name=name,
         )
     if any(len(row) <= SCORE for row in rows):
         return []

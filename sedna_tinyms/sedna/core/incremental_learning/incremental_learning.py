@@ -149,7 +149,9 @@ class IncrementalLearning(JobBase):
         self, url: str, data: Any, callback: Callable[[Any], Any] | None, kwargs: dict[str, Any]
     ) -> Any:
         if not FileOps.is_remote(url) and not FileOps.exists(url):
-            raise ModelFileError(f"the model to evaluate, {url}, does not exist")
+            raise ModelFileError(
+                f"the model to evaluate, {url}, does not exist", code="missing-file", path=url
+            )
         self.estimator.model_save_path = url
         result = self.estimator.evaluate(data=data, model_path=url, **kwargs)
         metrics = plain_metrics(
@@ -165,7 +167,9 @@ class IncrementalLearning(JobBase):
     def _model_to_serve(self) -> str:
         url = self.config.model_url
         if url and not FileOps.is_remote(url) and not FileOps.exists(url):
-            raise ModelFileError(f"MODEL_URL names {url}, which does not exist")
+            raise ModelFileError(
+                f"MODEL_URL names {url}, which does not exist", code="missing-file", path=url
+            )
         return self.model_path
 
 
