@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-import pytest
 from job_files import JOB, changed, line_of, write_job
 
 from sedna_tinyms.errors import JobSpecError
@@ -74,21 +74,27 @@ def test_the_initial_eval_model_is_compared_with_where_given(tmp_path: Path) -> 
     assert job.eval_model is job.initial_model
 
 
-def test_a_namespace_holds_a_job_together(tmp_path: Path) -> None:
+def test_a_namespace_holds_a_job_together(tmp_path: Path, raises: Any) -> None:
     text = JOB.replace("metadata:\n", "metadata:\n  namespace: factory\n")
     assert load_job(write_job(tmp_path, text)).namespace == "factory"
-    with pytest.raises(JobSpecError, match="no Dataset document of this file"):
-        load_job(write_job(tmp_path, changed("  name: parts\n", "  name: parts\n  namespace: x\n")))
+    path = write_job(tmp_path, changed("  name: parts\n", "  name: parts\n  namespace: x\n"))
+    with raises(JobSpecError, "unknown-name") as raised:
+        load_job(path)
+    assert [each.fields["key"] for each in raised.value.problems] == [
+        "spec.initialModel.name",
+        "spec.dataset.name",
+        "spec.deploySpec.model.name",
+    ]
 
 
-def test_one_of_several_jobs_is_chosen_by_name(tmp_path: Path) -> None:
+def test_one_of_several_jobs_is_chosen_by_name(tmp_path: Path, raises: Any) -> None:
     document = JOB.rpartition("---\n")[2]
     text = f"{JOB}---\n{changed('  name: parts' + chr(10), '  name: others' + chr(10), document)}"
     path = write_job(tmp_path, text)
     assert load_job(path, "others").name == "others"
-    with pytest.raises(JobSpecError, match="2 IncrementalLearningJobs in this file, parts, others"):
+    with raises(JobSpecError, "ambiguous", path=path):
         load_job(path)
-    with pytest.raises(JobSpecError, match=r"'other' in this file .did you mean 'others'"):
+    with raises(JobSpecError, "unknown-name", path=path):
         load_job(path, "other")
 
 
