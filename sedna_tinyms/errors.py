@@ -243,7 +243,7 @@ class Problems:
         """The text of each problem."""
         return [problem.text for problem in self._problems]
 
-    def add(self, line: str, *, code: str = "error", **fields: Any) -> None:
+    def add(self, line: str, /, *, code: str = "error", **fields: Any) -> None:
         """Note one problem."""
         self._problems.append(Problem(line, code, fields))
 

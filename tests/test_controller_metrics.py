@@ -33,24 +33,26 @@ def test_numbers_in_any_form_become_lists_of_floats(value, floats):
 
 
 @pytest.mark.parametrize(
-    ("value", "reason"),
+    ("value", "code"),
     [
-        (math.nan, "NaN"),
-        ([0.5, math.inf], "infinity"),
-        (np.array([np.nan]), "NaN"),
-        (Tensor(float("inf")), "infinity"),
-        (np.ones((2, 2)), "2 axes"),
-        ([[1.0], [2.0]], "flat list of numbers"),
-        ("0.9", "flat list of numbers"),
-        (None, "flat list of numbers"),
-        ({"mean": 1.0}, "flat list of numbers"),
+        (math.nan, "not-finite"),
+        ([0.5, math.inf], "not-finite"),
+        (np.array([np.nan]), "not-finite"),
+        (Tensor(float("inf")), "not-finite"),
+        (np.ones((2, 2)), "wrong-shape"),
+        ([[1.0], [2.0]], "not-a-number"),
+        ("0.9", "not-a-number"),
+        (None, "not-a-number"),
+        ({"mean": 1.0}, "not-a-number"),
         ([], "empty"),
-        (1 + 1j, "flat list of numbers"),
+        (1 + 1j, "not-a-number"),
     ],
 )
-def test_what_cannot_be_compared_is_refused_with_the_reason(value, reason):
-    with pytest.raises(MetricsError, match=rf"Estimator.evaluate returned.*\n.*'m' is.*{reason}"):
+def test_what_cannot_be_compared_is_refused_with_the_reason(raises, value, code):
+    told = not isinstance(value, Tensor)  # whose text is MindSpore's
+    with raises(MetricsError, code, golden=told, source="Estimator.evaluate") as raised:
         plain_metrics({"fine": 1.0, "m": value}, source="Estimator.evaluate")
+    assert [each.fields["name"] for each in raised.value.problems] == ["m"]
 
 
 numbers = st.integers(-(10**6), 10**6) | st.floats(allow_nan=False, allow_infinity=False)
@@ -65,11 +67,12 @@ def test_what_is_accepted_survives_json_and_a_second_time(result):
 
 
 @pytest.mark.parametrize("result", [0.9, None, [("accuracy", 1)], (0.1, 0.2)])
-def test_a_result_without_names_is_refused(result):
-    with pytest.raises(MetricsError, match="must return metrics by name"):
+def test_a_result_without_names_is_refused(raises, result):
+    with raises(MetricsError, "wrong-type", source="evaluate"):
         plain_metrics(result, source="evaluate")
 
 
-def test_all_problems_are_said_together():
-    with pytest.raises(MetricsError, match=r"(?s)'loss' is nan.*'recall' is inf"):
+def test_all_problems_are_said_together(raises):
+    with raises(MetricsError, "not-finite") as raised:
         plain_metrics({"loss": math.nan, "recall": math.inf}, source="train")
+    assert [each.fields["name"] for each in raised.value.problems] == ["loss", "recall"]
