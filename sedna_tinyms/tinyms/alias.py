@@ -38,6 +38,9 @@ def install_as_tinyms() -> None:
     if found is not None and found.origin is not None:  # A mere directory has no origin.
         raise ConfigurationError(
             f"there is another tinyms, in {found.origin}, which is left alone: `pip uninstall "
-            "tinyms`, or take its directory off the path, to have this core in its place"
+            "tinyms`, or take its directory off the path, to have this core in its place",
+            code="wrong-library",
+            name="tinyms",
+            path=found.origin,
         )
     _TINYMS.install()

@@ -23,7 +23,12 @@ def refuse_unknown(factory: str, given: Iterable[str], valid: Iterable[str]) -> 
     for name in given:
         if name not in known:
             hint = did_you_mean(OTHER_NAMES.get(name, name), known)
-            problems.add(f"unknown keyword {name!r}{hint}")
+            problems.add(
+                f"unknown keyword {name!r}{hint}",
+                code="unknown-key",
+                name=name,
+                valid=tuple(known),
+            )
     problems.raise_as(
         ConfigurationError, f"{factory} cannot be built (it takes {', '.join(known)})"
     )
@@ -34,5 +39,10 @@ def require_counts(factory: str, counts: Mapping[str, Any]) -> None:
     problems = Problems()
     for name, value in counts.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            problems.add(f"{name} is {value!r}; it must be a whole number of at least 1")
+            problems.add(
+                f"{name} is {value!r}; it must be a whole number of at least 1",
+                code="out-of-range",
+                name=name,
+                value=value,
+            )
     problems.raise_as(ConfigurationError, f"{factory} cannot be built")

@@ -49,10 +49,18 @@ class CrossEntropyWithLabelSmooth(nn.Cell):  # type: ignore[misc]
         super().__init__()
         if not 0 <= smooth_factor < 1:
             raise ConfigurationError(
-                f"smooth_factor is {smooth_factor!r}; it must be at least 0 and below 1"
+                f"smooth_factor is {smooth_factor!r}; it must be at least 0 and below 1",
+                code="out-of-range",
+                name="smooth_factor",
+                value=smooth_factor,
             )
         if num_classes < 2:
-            raise ConfigurationError(f"num_classes is {num_classes!r}; it must be at least 2")
+            raise ConfigurationError(
+                f"num_classes is {num_classes!r}; it must be at least 2",
+                code="out-of-range",
+                name="num_classes",
+                value=num_classes,
+            )
         self.num_classes = num_classes
         self.one_hot = ops.OneHot()
         self.on_value = Tensor(1.0 - smooth_factor, mstype.float32)

@@ -56,7 +56,10 @@ class AUCMetric(Metric):  # type: ignore[misc]
         if not positives or not negatives:
             raise MetricsError(
                 f"the area under the ROC curve needs both classes; there are {positives} "
-                f"positives and {negatives} negatives"
+                f"positives and {negatives} negatives",
+                code="missing-value",
+                positives=positives,
+                negatives=negatives,
             )
         _, rank, ties = np.unique(
             np.concatenate(self.scores), return_inverse=True, return_counts=True

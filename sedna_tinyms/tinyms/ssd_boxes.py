@@ -119,11 +119,19 @@ def ssd_bboxes_encode(
     """
     boxes = np.asarray(boxes, np.float32)
     if boxes.ndim != 2 or boxes.shape[1] != 5:
-        raise DatasetError(f"boxes have the shape (N, 5), not {boxes.shape}")
+        raise DatasetError(
+            f"boxes have the shape (N, 5), not {boxes.shape}",
+            code="wrong-shape",
+            name="boxes",
+            value=boxes.shape,
+        )
     if not np.isfinite(boxes).all() or (boxes[:, 2:4] <= boxes[:, :2]).any():
         raise DatasetError(
             "a box is (ymin, xmin, ymax, xmax, class) with ymin < ymax and xmin < xmax; "
-            f"among these one is not: {boxes.tolist()!r:.200}"
+            f"among these one is not: {boxes.tolist()!r:.200}",
+            code="invalid-value",
+            name="boxes",
+            value=boxes.tolist(),
         )
     defaults = default_boxes()
     best = np.zeros(len(defaults), np.float32)

@@ -36,7 +36,12 @@ class StrictCallback(Callback):  # type: ignore[misc]
         ]
         problems = Problems()
         for name in kwargs:
-            problems.add(f"unknown keyword {name!r}{did_you_mean(name, known)}")
+            problems.add(
+                f"unknown keyword {name!r}{did_you_mean(name, known)}",
+                code="unknown-key",
+                name=name,
+                valid=tuple(known),
+            )
         problems.raise_as(
             ConfigurationError,
             f"{kind.__name__} cannot be built (it takes {', '.join(known) or 'no keywords'})",

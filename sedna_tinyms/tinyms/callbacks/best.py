@@ -36,10 +36,20 @@ class _Watch(EpochCallback):
         super().__init__(**kwargs)
         if mode not in MODES:
             raise ConfigurationError(
-                f"mode is {mode!r}{did_you_mean(mode, MODES)}; it must be one of {', '.join(MODES)}"
+                f"mode is {mode!r}{did_you_mean(mode, MODES)}; it must be one of "
+                f"{', '.join(MODES)}",
+                code="unknown-name",
+                name="mode",
+                value=mode,
+                valid=MODES,
             )
         if not abs(min_delta) < math.inf:
-            raise ConfigurationError(f"min_delta is {min_delta!r}; it must be a finite number")
+            raise ConfigurationError(
+                f"min_delta is {min_delta!r}; it must be a finite number",
+                code="not-finite",
+                name="min_delta",
+                value=min_delta,
+            )
         self.monitor = monitor
         self.min_delta = abs(min_delta)
         smaller = mode == "min" or (mode == "auto" and monitor.endswith(SMALLER_IS_BETTER))
@@ -60,7 +70,11 @@ class _Watch(EpochCallback):
         if self.monitor not in values and "eval_results" in progress:
             raise ConfigurationError(
                 f"{type(self).__name__} monitors {self.monitor!r}, which was not measured"
-                f"{did_you_mean(self.monitor, values)}; measured: {', '.join(sorted(values))}"
+                f"{did_you_mean(self.monitor, values)}; measured: {', '.join(sorted(values))}",
+                code="unknown-name",
+                name="monitor",
+                value=self.monitor,
+                valid=tuple(sorted(values)),
             )
         return values.get(self.monitor)
 
@@ -124,7 +138,7 @@ class BestCheckpoint(_Watch):
 
     def on_train_epoch_end(self, run_context: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Write the weights if the epoch was the best."""
-        from sedna_tinyms.tinyms.model import save_weights
+        from sedna_tinyms.tinyms.model.weights_file import save_weights
 
         progress = run_context.original_args()
         value = self.measured(progress)
@@ -146,7 +160,7 @@ class BestCheckpoint(_Watch):
             )
 
     def _stored(self) -> float:
-        from sedna_tinyms.tinyms.model import read_weights
+        from sedna_tinyms.tinyms.model.weights_file import read_weights
 
         facts = read_weights(self.path).metadata
         if facts.get("monitor") != self.monitor:
@@ -155,7 +169,11 @@ class BestCheckpoint(_Watch):
             )
             raise ConfigurationError(
                 f"{self.path} exists, and is not the best by {self.monitor!r} but {found}; "
-                "move it away, or name another file"
+                "move it away, or name another file",
+                code="conflict",
+                path=str(self.path),
+                value=facts.get("monitor"),
+                expected=self.monitor,
             )
         return float(facts["monitored_value"])
 
@@ -205,7 +223,12 @@ class EarlyStopping(_Watch):
     ) -> None:
         super().__init__(monitor, mode, min_delta, **kwargs)
         if isinstance(patience, bool) or not isinstance(patience, int) or patience < 0:
-            raise ConfigurationError(f"patience is {patience!r}; it must be 0 or a whole number")
+            raise ConfigurationError(
+                f"patience is {patience!r}; it must be 0 or a whole number",
+                code="out-of-range",
+                name="patience",
+                value=patience,
+            )
         self.patience = patience
         self.verbose = verbose
         self.baseline = baseline

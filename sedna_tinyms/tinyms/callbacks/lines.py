@@ -30,9 +30,15 @@ def append_line(path: Path, line: str) -> None:
         finally:
             os.close(handle)
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {error}") from error
+        raise StorageError(
+            f"cannot write {path}: {error}", code="cannot-write", path=str(path)
+        ) from error
     if written < len(data):
-        raise StorageError(f"cannot write {path}: the disk took {written} of {len(data)} bytes")
+        raise StorageError(
+            f"cannot write {path}: the disk took {written} of {len(data)} bytes",
+            code="no-space",
+            path=str(path),
+        )
 
 
 def drop_cut_line(path: Path) -> None:
@@ -50,4 +56,6 @@ def drop_cut_line(path: Path) -> None:
             logger.warning("%s: dropped a last line that was cut off", path)
             os.truncate(path, whole)
     except OSError as error:
-        raise StorageError(f"cannot mend {path}: {error}") from error
+        raise StorageError(
+            f"cannot mend {path}: {error}", code="cannot-write", path=str(path)
+        ) from error

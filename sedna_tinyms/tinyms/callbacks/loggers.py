@@ -38,7 +38,11 @@ class _Logger(EpochCallback):
         super().__init__(**kwargs)
         if every not in EVERY:
             raise ConfigurationError(
-                f"every is {every!r}{did_you_mean(every, EVERY)}; it must be 'epoch' or 'step'"
+                f"every is {every!r}{did_you_mean(every, EVERY)}; it must be 'epoch' or 'step'",
+                code="unknown-name",
+                name="every",
+                value=every,
+                valid=EVERY,
             )
         self.every = every
 
@@ -99,7 +103,9 @@ class _FileLogger(_Logger):
         if not self.BEGINNING.startswith(beginning):
             raise ConfigurationError(
                 f"{self.path} exists, and is no log of {type(self).__name__} "
-                f"(it begins with {beginning!r}); name another file"
+                f"(it begins with {beginning!r}); name another file",
+                code="conflict",
+                path=str(self.path),
             )
         drop_cut_line(self.path)
 

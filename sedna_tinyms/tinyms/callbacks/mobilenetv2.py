@@ -47,7 +47,11 @@ def mobilenetv2_cb(
     if device_target not in devices:
         raise ConfigurationError(
             f"unknown device_target {device_target!r}{did_you_mean(device_target, devices)}; "
-            f"one of {', '.join(devices)}"
+            f"one of {', '.join(devices)}",
+            code="unknown-name",
+            name="device_target",
+            value=device_target,
+            valid=devices,
         )
     if device_target == "Ascend":
         return None

@@ -63,19 +63,31 @@ def read_cifar(
         If the file is missing, or does not consist of such records.
     """
     if classes not in LABEL_BYTES:
-        raise ConfigurationError(f"classes is {classes!r}; CIFAR has 10 or 100")
+        raise ConfigurationError(
+            f"classes is {classes!r}; CIFAR has 10 or 100",
+            code="out-of-range",
+            name="classes",
+            value=classes,
+            valid=tuple(LABEL_BYTES),
+        )
     label_bytes = LABEL_BYTES[classes]
     record = label_bytes + 3 * SIZE * SIZE
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        raise DatasetError(f"{os.fspath(path)} cannot be read: {error.strerror}") from error
+        raise DatasetError(
+            f"{os.fspath(path)} cannot be read: {error.strerror}",
+            code="missing-file" if isinstance(error, FileNotFoundError) else "unreadable-file",
+            path=os.fspath(path),
+        ) from error
     rows = np.frombuffer(content[: len(content) // record * record], np.uint8)
     labels = rows.reshape(-1, record)[:, label_bytes - 1]
     if not content or len(content) % record or labels.max() >= classes:
         raise DatasetError(
             f"{os.fspath(path)} ({len(content)} bytes) is no file of CIFAR-{classes}: it must "
-            f"consist of records of {record} bytes, each with a class below {classes}"
+            f"consist of records of {record} bytes, each with a class below {classes}",
+            code="damaged",
+            path=os.fspath(path),
         )
     pixels = rows.reshape(-1, record)[:, label_bytes:].reshape(-1, 3, SIZE, SIZE)
     return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)), labels.astype(np.int32)
@@ -103,5 +115,9 @@ def _require_whole_files(dataset: str, directory: Path, usage: str) -> None:
             if (found := path.stat().st_size) != size:
                 raise DatasetError(
                     f"{path} has {found:,} bytes; MindSpore reads files of {size:,} only. Read it "
-                    f'with NumpySlicesDataset(read_cifar("{path}"), ["image", "label"])'
+                    f'with NumpySlicesDataset(read_cifar("{path}"), ["image", "label"])',
+                    code="wrong-length",
+                    path=str(path),
+                    value=found,
+                    expected=size,
                 )

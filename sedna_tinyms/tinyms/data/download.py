@@ -71,7 +71,11 @@ def download_dataset(
     if source is None:
         raise ConfigurationError(
             f"unknown data set {dataset_name!r}{did_you_mean(str(dataset_name).lower(), DATASETS)};"
-            f" one of {', '.join(DATASETS)}"
+            f" one of {', '.join(DATASETS)}",
+            code="unknown-name",
+            name="dataset_name",
+            value=dataset_name,
+            valid=tuple(DATASETS),
         )
     chosen = mirror or os.environ.get(MIRROR)
     target = Path(local_path) / dataset_name
@@ -109,7 +113,10 @@ def _refuse_to_overwrite(source: DatasetSource, target: Path) -> None:
         faults = source.lacking(target)
         raise DatasetError(
             f"{target} exists but is not the whole data set ({'; '.join(faults[:3])}): remove it "
-            "to have it downloaded anew, or choose another directory"
+            "to have it downloaded anew, or choose another directory",
+            code="conflict",
+            path=str(target),
+            faults=tuple(faults),
         )
 
 
@@ -119,7 +126,11 @@ def _refuse_full_disk(source: DatasetSource, work: Path) -> None:
     if free < needed:
         raise StorageError(
             f"{work.parent} has {free >> 20} MiB left, and up to {(needed >> 20) + 1} MiB are "
-            "needed to download and unpack this data set"
+            "needed to download and unpack this data set",
+            code="no-space",
+            path=str(work.parent),
+            value=free,
+            expected=needed,
         )
 
 
@@ -138,7 +149,12 @@ def _bring(archive: Archive, work: Path, mirrors: Sequence[str], progress: Progr
     servers = [mirror.rstrip("/") for mirror in mirrors if "://" in mirror]
     servers = [server for server in servers if not server.startswith("file://")]
     if not servers:
-        raise DownloadError(f"there is no {archive.name} in {' or '.join(mirrors)}")
+        raise DownloadError(
+            f"there is no {archive.name} in {' or '.join(mirrors)}",
+            code="missing-file",
+            name=archive.name,
+            places=tuple(mirrors),
+        )
     task = progress.add_task(archive.name, total=None)
     fetch(
         [f"{server}/{archive.name}" for server in servers],
@@ -154,7 +170,8 @@ def _check_in_place(archive: Archive, path: Path) -> None:
     try:
         archive.check(path)
     except DownloadError as error:
-        raise DownloadError(f"{path}: {error}") from error
+        fields = {**error.fields, "path": str(path)}
+        raise DownloadError(f"{path}: {error}", code=error.code, **fields) from error
 
 
 def _unpack_all(source: DatasetSource, files: Sequence[Path], work: Path, target: Path) -> None:
@@ -164,13 +181,19 @@ def _unpack_all(source: DatasetSource, files: Sequence[Path], work: Path, target
         for archive, path in zip(source.archives, files, strict=True):
             archive.unpack(path, fresh)
         if faults := source.lacking(fresh):
-            raise DownloadError(f"the archives do not hold the whole data set: {'; '.join(faults)}")
+            raise DownloadError(
+                f"the archives do not hold the whole data set: {'; '.join(faults)}",
+                code="missing-file",
+                faults=tuple(faults),
+            )
         for link, place in source.links.items():
             (fresh / link).symlink_to(place)
         os.sync()  # Thousands of small files reach the disk together, before the name stands.
         fresh.rename(target)
     except OSError as error:
-        raise StorageError(f"cannot put the data set in {target}: {error}") from error
+        raise StorageError(
+            f"cannot put the data set in {target}: {error}", code="cannot-write", path=str(target)
+        ) from error
 
 
 @contextmanager

@@ -62,7 +62,11 @@ def save_image(img: Any, img_path: str | os.PathLike[str]) -> None:
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         raise ConfigurationError(
             f"{path} cannot be written: its suffix is {path.suffix!r}, which is not one of "
-            f"{', '.join(IMAGE_SUFFIXES)}"
+            f"{', '.join(IMAGE_SUFFIXES)}",
+            code="unknown-format",
+            path=str(path),
+            value=path.suffix,
+            valid=tuple(IMAGE_SUFFIXES),
         )
     pixels = _as_pixels(np.asarray(img.asnumpy() if hasattr(img, "asnumpy") else img))
     with write_file(path) as temporary:
@@ -78,6 +82,9 @@ def _as_pixels(values: NDArray[Any]) -> NDArray[np.uint8]:
     if values.dtype != np.uint8 or values.ndim not in (2, 3) or values.shape[2:] not in NO_ALPHA:
         raise ConfigurationError(
             f"an array of {values.dtype} and shape {shape} is no picture to save: it must hold "
-            "floats of shape (1, C, H, W) or bytes of shape (H, W, C), where C is 1 or 3"
+            "floats of shape (1, C, H, W) or bytes of shape (H, W, C), where C is 1 or 3",
+            code="wrong-shape",
+            value=shape,
+            dtype=str(values.dtype),
         )
     return values[..., 0] if values.shape[2:] == (1,) else values

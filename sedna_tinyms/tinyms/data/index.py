@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from sedna_tinyms.errors import DatasetError, Problems, did_you_mean
+from sedna_tinyms.errors import DatasetError, Problem, Problems, did_you_mean
 from sedna_tinyms.pictures import LabelledImages, read_image_folder
 
 __all__ = ["LabelledImages", "read_image_folder", "read_index"]
@@ -49,12 +49,20 @@ def read_index(
         image, label = _split(line.strip())
         problem = _problem(base, image, label, class_names)
         if problem:
-            problems.add(f"{index}:{number}: {problem}")
+            problems.add(
+                f"{index}:{number}: {problem}",
+                code=problem.code,
+                path=str(index),
+                line=number,
+                **problem.fields,
+            )
         else:
             samples.append((str(base / image), label))
-    problems.raise_as(DatasetError, f"the index file {index} has faulty lines")
+    problems.raise_as(DatasetError, f"the index file {index} has faulty lines", path=str(index))
     if not samples:
-        raise DatasetError(f"the index file {index} lists no pictures")
+        raise DatasetError(
+            f"the index file {index} lists no pictures", code="empty", path=str(index)
+        )
 
     found = {label for _, label in samples}
     names = tuple(class_names) if class_names is not None else tuple(sorted(found, key=_by_value))
@@ -66,13 +74,21 @@ def _lines(index: Path) -> list[str]:
     try:
         return index.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
-        raise DatasetError(f"the index file {index} does not exist") from None
+        raise DatasetError(
+            f"the index file {index} does not exist", code="missing-file", path=str(index)
+        ) from None
     except UnicodeDecodeError as error:
         raise DatasetError(
-            f"the index file {index} is no UTF-8 text (byte {error.start}); save it as UTF-8"
+            f"the index file {index} is no UTF-8 text (byte {error.start}); save it as UTF-8",
+            code="not-utf8",
+            path=str(index),
         ) from None
     except OSError as error:
-        raise DatasetError(f"the index file {index} cannot be read: {error}") from error
+        raise DatasetError(
+            f"the index file {index} cannot be read: {error}",
+            code="unreadable-file",
+            path=str(index),
+        ) from error
 
 
 def _split(line: str) -> tuple[str, str]:
@@ -81,18 +97,24 @@ def _split(line: str) -> tuple[str, str]:
     return (parts[0], parts[1]) if len(parts) == 2 else (line, "")
 
 
-def _problem(base: Path, image: str, label: str, class_names: Sequence[str] | None) -> str:
+def _problem(
+    base: Path, image: str, label: str, class_names: Sequence[str] | None
+) -> Problem | None:
     if not label or (base / f"{image} {label}").is_file():
-        return f"no label after {image if not label else f'{image} {label}'!r}"
+        whole = f"{image} {label}".rstrip()
+        return Problem(f"no label after {whole!r}", "missing-label", {"value": whole})
     if not (base / image).is_file():
-        return f"the picture {base / image} does not exist"
+        picture = str(base / image)
+        return Problem(f"the picture {picture} does not exist", "missing-file", {"value": picture})
     if class_names is None or label in class_names:
-        return ""
+        return None
     if label.isdecimal() and int(label) < len(class_names):
-        return ""
-    return (
+        return None
+    return Problem(
         f"unknown label {label!r}{did_you_mean(label, class_names)}; "
-        f"one of {', '.join(class_names)}, or 0 to {len(class_names) - 1}"
+        f"one of {', '.join(class_names)}, or 0 to {len(class_names) - 1}",
+        "unknown-name",
+        {"value": label, "valid": tuple(class_names)},
     )
 
 

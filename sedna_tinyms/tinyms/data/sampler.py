@@ -56,11 +56,19 @@ class DistributedSampler:
         self.epoch = 0
         problems = Problems()
         if self.dataset_size < 1:
-            problems.add(f"dataset_size is {self.dataset_size}; it must be at least 1")
+            problems.add(
+                f"dataset_size is {self.dataset_size}; it must be at least 1",
+                code="out-of-range",
+                name="dataset_size",
+                value=self.dataset_size,
+            )
         if not 0 <= self.rank < self.num_replicas:
             problems.add(
                 f"rank is {self.rank}; it must lie between 0 and num_replicas - 1, "
-                f"which is {self.num_replicas - 1}"
+                f"which is {self.num_replicas - 1}",
+                code="out-of-range",
+                name="rank",
+                value=self.rank,
             )
         problems.raise_as(ConfigurationError, "there is no such share of a dataset")
 

@@ -95,7 +95,9 @@ class GanImageFolderDataset:
 def _pictures(directory: Path, most: float | None) -> list[str]:
     found = generate_image_list(directory, float("inf") if most is None else most)
     if not found:
-        raise DatasetError(f"the image directory {directory} has no pictures")
+        raise DatasetError(
+            f"the image directory {directory} has no pictures", code="empty", path=str(directory)
+        )
     return found
 
 

@@ -72,7 +72,12 @@ class Asset:
             If it cannot be had, or is not the right file.
         """
         if self.link is None:
-            raise ConfigurationError(f"{self.source} describes {self.uid} but links no model file")
+            raise ConfigurationError(
+                f"{self.source} describes {self.uid} but links no model file",
+                code="missing-key",
+                path=str(self.source),
+                name="asset",
+            )
         check = partial(check_sha256, sha256=self.sha256)
         if "://" in self.link:
             target = _cache() / f"{self.sha256}.{self.file_format}"
@@ -86,14 +91,23 @@ class Asset:
         path = (directory / str(self.link)).resolve()
         if not path.is_relative_to(directory):
             raise ConfigurationError(
-                f"{self.source}: asset-link is {self.link!r}, which leads out of {directory}"
+                f"{self.source}: asset-link is {self.link!r}, which leads out of {directory}",
+                code="invalid-value",
+                path=str(self.source),
+                name="asset-link",
+                value=self.link,
             )
         try:
             check(path)
         except OSError as error:
-            raise DownloadError(f"the model file of {self.uid} cannot be read: {error}") from error
+            raise DownloadError(
+                f"the model file of {self.uid} cannot be read: {error}",
+                code="missing-file" if isinstance(error, FileNotFoundError) else "unreadable-file",
+                path=str(path),
+            ) from error
         except DownloadError as error:
-            raise DownloadError(f"{path}: {error}") from error
+            fields = {**error.fields, "path": str(path)}
+            raise DownloadError(f"{path}: {error}", code=error.code, **fields) from error
         return path
 
 
@@ -122,12 +136,18 @@ def find_asset(uid: Uid, directories: Iterable[str | os.PathLike[str]] | None = 
     if not roots:
         raise ConfigurationError(
             f"there is no hub to look up {uid} in: name a directory of "
-            f"publisher/version/model.yaml files in {HUB_PATH}, or as `assets`"
+            f"publisher/version/model.yaml files in {HUB_PATH}, or as `assets`",
+            code="missing-value",
+            name=HUB_PATH,
         )
     known = [name for root in roots for name in _uids_in(root)]
     raise ConfigurationError(
         f"{uid} is not in the hub {', '.join(map(str, roots))}{did_you_mean(str(uid), known)}; "
-        f"it has {', '.join(sorted(known)) or 'no models'}"
+        f"it has {', '.join(sorted(known)) or 'no models'}",
+        code="unknown-name",
+        name="uid",
+        value=str(uid),
+        valid=tuple(sorted(known)),
     )
 
 
@@ -147,15 +167,21 @@ def _read(path: Path, uid: Uid) -> Asset:
     try:
         described = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}") from error
+        raise ConfigurationError(
+            f"{path} cannot be read: {error}", code=_code_of(error), path=str(path)
+        ) from error
     if not isinstance(described, dict):
-        raise ConfigurationError(f"{path} must hold the fields of one model, and does not")
+        raise ConfigurationError(
+            f"{path} must hold the fields of one model, and does not",
+            code="wrong-type",
+            path=str(path),
+        )
     problems = Problems()
     _check(described, FIELDS, "", problems)
     file = described.get("asset")
     if isinstance(file, dict):
         _check(file, ASSET_FIELDS, "asset.", problems)
-    problems.raise_as(ConfigurationError, f"{path} does not describe a model")
+    problems.raise_as(ConfigurationError, f"{path} does not describe a model", path=str(path))
     if file is None:
         return Asset(uid, path, described.get("class-num"))
     return Asset(
@@ -166,6 +192,12 @@ def _read(path: Path, uid: Uid) -> Asset:
         file["asset-sha256"].lower(),
         file["file-format"],
     )
+
+
+def _code_of(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return "unreadable-file"
+    return "not-utf8" if isinstance(error, UnicodeDecodeError) else "not-yaml"
 
 
 @dataclass(frozen=True)
@@ -182,13 +214,27 @@ def _check(
 ) -> None:
     for name in described:
         if name not in fields:
-            problems.add(f"unknown field {prefix}{name}{did_you_mean(name, fields)}")
+            problems.add(
+                f"unknown field {prefix}{name}{did_you_mean(name, fields)}",
+                code="unknown-key",
+                name=f"{prefix}{name}",
+                valid=tuple(fields),
+            )
     for name, field in fields.items():
         if name not in described:
             if field.required:
-                problems.add(f"{prefix}{name} is missing; it is {field.meaning}")
+                problems.add(
+                    f"{prefix}{name} is missing; it is {field.meaning}",
+                    code="missing-key",
+                    name=f"{prefix}{name}",
+                )
         elif not field.valid(described[name]):
-            problems.add(f"{prefix}{name} is {described[name]!r}; it must be {field.meaning}")
+            problems.add(
+                f"{prefix}{name} is {described[name]!r}; it must be {field.meaning}",
+                code="invalid-value",
+                name=f"{prefix}{name}",
+                value=described[name],
+            )
 
 
 def _is_text(value: Any) -> bool:

@@ -116,5 +116,8 @@ def _require_weights(asset: Asset) -> None:
     if asset.file_format != "ckpt":
         raise ConfigurationError(
             f"{asset.uid} is published as {asset.file_format}, which holds a whole model rather "
-            f"than weights: hub.asset_file({str(asset.uid)!r}) gives the file"
+            f"than weights: hub.asset_file({str(asset.uid)!r}) gives the file",
+            code="unsupported",
+            name=str(asset.uid),
+            value=asset.file_format,
         )

@@ -40,7 +40,10 @@ class Uid(NamedTuple):
         raise ConfigurationError(
             f"{text!r} names no published model: it must be "
             "publisher/version/model_modelversion_dataset, such as tinyms/0.2/lenet5_v1_mnist, "
-            "of letters, digits, '.', '-' and '+'"
+            "of letters, digits, '.', '-' and '+'",
+            code="invalid-value",
+            name="uid",
+            value=text,
         )
 
     @property

@@ -15,7 +15,7 @@ from mindspore import Parameter, nn
 from mindspore.train import Callback
 
 from sedna_tinyms.errors import ConfigurationError
-from sedna_tinyms.tinyms.callbacks import step_loss
+from sedna_tinyms.tinyms.callbacks.measurements import step_loss
 from sedna_tinyms.tinyms.model.modes import kept_modes
 from sedna_tinyms.tinyms.model.parameters import kept_parameters, set_value
 
@@ -108,13 +108,25 @@ def find_learning_rate(
     network = model.train_network
     optimizers = [c for _, c in network.cells_and_names() if isinstance(c, nn.Optimizer)]
     if not optimizers:
-        raise ConfigurationError("lr_find needs an optimizer: call compile with one before")
+        raise ConfigurationError(
+            "lr_find needs an optimizer: call compile with one before",
+            code="missing-value",
+            name="optimizer",
+        )
     if not 0 < lowest < highest < math.inf:
         raise ConfigurationError(
-            f"lowest is {lowest!r} and highest {highest!r}; it must be 0 < lowest < highest"
+            f"lowest is {lowest!r} and highest {highest!r}; it must be 0 < lowest < highest",
+            code="out-of-range",
+            lowest=lowest,
+            highest=highest,
         )
     if steps < FEWEST_LOSSES:
-        raise ConfigurationError(f"steps is {steps!r}; it must be at least {FEWEST_LOSSES}")
+        raise ConfigurationError(
+            f"steps is {steps!r}; it must be at least {FEWEST_LOSSES}",
+            code="out-of-range",
+            name="steps",
+            value=steps,
+        )
     sweep = _Sweep(optimizers[0], np.geomspace(lowest, highest, steps).tolist())
     epochs = math.ceil(steps / train_dataset.get_dataset_size())
     with kept_modes(network), kept_parameters(network):
@@ -132,5 +144,8 @@ def _rate_parameter(optimizer: nn.Optimizer) -> Parameter:
     raise ConfigurationError(
         "lr_find needs an optimizer whose learning rate is a number or an array, the same for all "
         f"parameters; this {type(optimizer).__name__} has "
-        f"{'groups of parameters' if optimizer.is_group_lr else type(rate).__name__}"
+        f"{'groups of parameters' if optimizer.is_group_lr else type(rate).__name__}",
+        code="unsupported",
+        name="optimizer",
+        value=type(optimizer).__name__,
     )

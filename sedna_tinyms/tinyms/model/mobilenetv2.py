@@ -243,12 +243,28 @@ class MobileNetV2(nn.Cell):  # type: ignore[misc]
         }
         for name, value in sizes.items():
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                problems.add(f"{name} is {value!r}; it must be a whole number of at least 1")
+                problems.add(
+                    f"{name} is {value!r}; it must be a whole number of at least 1",
+                    code="out-of-range",
+                    name=name,
+                    value=value,
+                )
         if not isinstance(width_mult, int | float) or not 0 < width_mult < float("inf"):
-            problems.add(f"width_mult is {width_mult!r}; it must be a number above 0, such as 0.35")
+            problems.add(
+                f"width_mult is {width_mult!r}; it must be a number above 0, such as 0.35",
+                code="out-of-range",
+                name="width_mult",
+                value=width_mult,
+            )
         if pad_mode not in PAD_MODES:
             hint = did_you_mean(pad_mode, PAD_MODES)
-            problems.add(f"pad_mode is {pad_mode!r}{hint}; it must be 'pad' or 'same'")
+            problems.add(
+                f"pad_mode is {pad_mode!r}{hint}; it must be 'pad' or 'same'",
+                code="unknown-name",
+                name="pad_mode",
+                value=pad_mode,
+                valid=PAD_MODES,
+            )
         problems.raise_as(ConfigurationError, "MobileNetV2 cannot be built")
 
         self.backbone = MobileNetV2Backbone(

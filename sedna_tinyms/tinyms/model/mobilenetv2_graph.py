@@ -53,7 +53,13 @@ class GraphWriter:
             self._weights = {p.name: p.asnumpy() for p in network.get_parameters()}
             own = network.backbone.backbone[0].features[0].pad_mode
             if pad_mode not in (None, own):
-                raise ConfigurationError(f"pad_mode is {pad_mode!r}; the network's is {own!r}")
+                raise ConfigurationError(
+                    f"pad_mode is {pad_mode!r}; the network's is {own!r}",
+                    code="conflict",
+                    name="pad_mode",
+                    value=pad_mode,
+                    expected=own,
+                )
             pad_mode = own
         self._pad_mode = pad_mode or "pad"
         _check(input_size, self._pad_mode, mean, std)
@@ -145,7 +151,9 @@ class GraphWriter:
         except KeyError:
             raise ForeignModelError(
                 f"these are not a MobileNetV2's weights: {name} is missing among "
-                f"{len(self._weights)} parameters"
+                f"{len(self._weights)} parameters",
+                code="foreign-model",
+                name=name,
             ) from None
 
     def constant(self, name: str, array: Array | np.float32) -> str:
@@ -197,11 +205,32 @@ def _check(
     input_size: int, pad_mode: str, mean: Sequence[float] | None, std: Sequence[float] | None
 ) -> None:
     if input_size < 32:
-        raise ConfigurationError(f"input_size is {input_size}; it must be at least 32")
+        raise ConfigurationError(
+            f"input_size is {input_size}; it must be at least 32",
+            code="out-of-range",
+            name="input_size",
+            value=input_size,
+        )
     if pad_mode not in ("pad", "same"):
-        raise ConfigurationError(f"pad_mode is {pad_mode!r}; it must be 'pad' or 'same'")
+        raise ConfigurationError(
+            f"pad_mode is {pad_mode!r}; it must be 'pad' or 'same'",
+            code="unknown-name",
+            name="pad_mode",
+            value=pad_mode,
+            valid=("pad", "same"),
+        )
     if (mean is None) != (std is None):
-        raise ConfigurationError("mean and std belong together: give both or neither")
+        raise ConfigurationError(
+            "mean and std belong together: give both or neither",
+            code="missing-value",
+            name="mean" if mean is None else "std",
+        )
     for name, values in (("mean", mean), ("std", std)):
         if values is not None and len(values) != 3:
-            raise ConfigurationError(f"{name} is {values!r}; it must be three numbers")
+            raise ConfigurationError(
+                f"{name} is {values!r}; it must be three numbers",
+                code="wrong-length",
+                name=name,
+                value=values,
+                expected=3,
+            )

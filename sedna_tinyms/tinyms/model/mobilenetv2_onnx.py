@@ -115,7 +115,12 @@ def frozen_onnx(
         As `mobilenetv2_onnx`.
     """
     if not 1 <= cut <= BACKBONE_CELLS:
-        raise ConfigurationError(f"cut is {cut}; it must lie in 1 to {BACKBONE_CELLS}")
+        raise ConfigurationError(
+            f"cut is {cut}; it must lie in 1 to {BACKBONE_CELLS}",
+            code="out-of-range",
+            name="cut",
+            value=cut,
+        )
     writer = GraphWriter(network, input_size, pad_mode, mean, std)
     activations = writer.backbone(cut)
     if cut == BACKBONE_CELLS:

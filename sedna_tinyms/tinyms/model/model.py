@@ -63,7 +63,10 @@ class Model(mindspore.Model):  # type: ignore[misc]
     def __init__(self, network: nn.Cell) -> None:
         if not isinstance(network, nn.Cell):
             raise ConfigurationError(
-                f"Model takes a network (a mindspore.nn.Cell), not {type(network).__name__}"
+                f"Model takes a network (a mindspore.nn.Cell), not {type(network).__name__}",
+                code="wrong-type",
+                name="network",
+                value=type(network).__name__,
             )
         super().__init__(network)
         self.network = network
@@ -109,7 +112,12 @@ class Model(mindspore.Model):  # type: ignore[misc]
         problems = Problems()
         for name in kwargs:
             if name not in COMPILE_OPTIONS:
-                problems.add(f"unknown keyword {name!r}{did_you_mean(name, COMPILE_OPTIONS)}")
+                problems.add(
+                    f"unknown keyword {name!r}{did_you_mean(name, COMPILE_OPTIONS)}",
+                    code="unknown-key",
+                    name=name,
+                    valid=COMPILE_OPTIONS,
+                )
         problems.raise_as(
             ConfigurationError,
             f"the model cannot be compiled (further keywords: {', '.join(COMPILE_OPTIONS)})",
@@ -253,7 +261,11 @@ class Model(mindspore.Model):  # type: ignore[misc]
         if suffix is None:
             hint = did_you_mean(file_format, EXPORT_SUFFIXES)
             raise ConfigurationError(
-                f"unknown export format {file_format!r}{hint}; one of {', '.join(EXPORT_SUFFIXES)}"
+                f"unknown export format {file_format!r}{hint}; one of {', '.join(EXPORT_SUFFIXES)}",
+                code="unknown-format",
+                name="file_format",
+                value=file_format,
+                valid=tuple(EXPORT_SUFFIXES),
             )
         target = Path(file_name)
         with (
@@ -278,10 +290,14 @@ def load(file_name: str | os.PathLike[str]) -> nn.GraphCell:
     """
     path = Path(file_name)
     if not path.is_file():
-        raise ModelFileError(f"the model file {path} does not exist")
+        raise ModelFileError(
+            f"the model file {path} does not exist", code="missing-file", path=str(path)
+        )
     try:
         return nn.GraphCell(mindspore.load(str(path)))
     except (RuntimeError, ValueError) as error:
         raise ModelFileError(
-            f"the model file {path} ({path.stat().st_size} bytes) is no readable MindIR: {error}"
+            f"the model file {path} ({path.stat().st_size} bytes) is no readable MindIR: {error}",
+            code="damaged",
+            path=str(path),
         ) from error

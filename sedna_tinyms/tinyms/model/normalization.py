@@ -54,7 +54,7 @@ def settle_normalization(network: nn.Cell, dataset: Any, batches: int = 16) -> N
             for columns in islice(dataset.create_tuple_iterator(num_epochs=1), batches):
                 seen.append(_of_one_batch(network, columns[0], statistics))
         if not seen:
-            raise DatasetError("there is no batch to take the statistics of")
+            raise DatasetError("there is no batch to take the statistics of", code="empty")
     except BaseException:
         _set(statistics, before)
         raise

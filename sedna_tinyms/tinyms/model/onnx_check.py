@@ -55,7 +55,11 @@ def check_onnx(
             shown = found[name].shape if name in found else "missing"
             raise ModelFileError(
                 f"the ONNX model is not published: its output {name!r} is {shown}, the network "
-                f"gives {wanted.shape}"
+                f"gives {wanted.shape}",
+                code="wrong-shape",
+                name=name,
+                value=shown,
+                expected=wanted.shape,
             )
         scale = max(float(np.abs(wanted).max()), 1e-6)
         difference = float(np.abs(found[name] - wanted).max()) / scale
@@ -63,7 +67,11 @@ def check_onnx(
             raise ModelFileError(
                 f"the ONNX model is not published: its output {name!r} differs from the network's "
                 f"by up to {difference:.2g} of its largest value, {scale:.4g}; "
-                f"{tolerance:.2g} is allowed"
+                f"{tolerance:.2g} is allowed",
+                code="damaged",
+                name=name,
+                value=difference,
+                expected=tolerance,
             )
         largest = max(largest, difference)
     return largest

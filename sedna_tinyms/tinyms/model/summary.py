@@ -128,7 +128,11 @@ def summarize(
     if not all(isinstance(size, int) and size >= 1 for size in shape):
         raise ConfigurationError(
             f"an input of shape {tuple(input_shape)} in batches of {batch_size} cannot be; every "
-            "size is a whole number of at least 1"
+            "size is a whole number of at least 1",
+            code="out-of-range",
+            name="input_shape",
+            value=tuple(input_shape),
+            batch_size=batch_size,
         )
     sample = Tensor(np.zeros(shape, np.float32))
     with kept_modes(network):
@@ -185,7 +189,10 @@ def _watched(
     except (TypeError, ValueError, RuntimeError) as error:
         reason = str(error).strip().split("\n", 1)[0]
         raise ConfigurationError(
-            f"{type(network).__name__} cannot take one input of shape {sample.shape}: {reason}"
+            f"{type(network).__name__} cannot take one input of shape {sample.shape}: {reason}",
+            code="wrong-shape",
+            name=type(network).__name__,
+            value=sample.shape,
         ) from error
     finally:
         for handle in handles:

@@ -177,14 +177,27 @@ def _require_same_network(
     if not report.matched and not differing:
         raise ForeignModelError(
             f"no parameter of the file belongs to this network, whose parameters are named "
-            f"{_some(tuple(wanted), 2)}. {report}"
+            f"{_some(tuple(wanted), 2)}. {report}",
+            code="foreign-model",
+            path=report.path,
         )
     if differing and all(name.startswith(HEAD) for name in differing):
         classifier = next(iter(differing))
+        found, expected = arrays[classifier].shape[0], wanted[classifier].shape[0]
         raise ForeignModelError(
-            f"the file is for {arrays[classifier].shape[0]} classes, the network has "
-            f"{wanted[classifier].shape[0]}: build the network for as many classes as the file, "
-            f"or load with skip_head=True to keep only the backbone. {report}"
+            f"the file is for {found} classes, the network has "
+            f"{expected}: build the network for as many classes as the file, "
+            f"or load with skip_head=True to keep only the backbone. {report}",
+            code="class-mismatch",
+            path=report.path,
+            value=found,
+            expected=expected,
         )
     if differing or (strict and report.missing):
-        raise ForeignModelError(f"the file belongs to another network. {report}")
+        raise ForeignModelError(
+            f"the file belongs to another network. {report}",
+            code="foreign-model",
+            path=report.path,
+            missing=report.missing,
+            mismatched=tuple(differing),
+        )

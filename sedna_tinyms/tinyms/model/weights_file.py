@@ -82,13 +82,25 @@ def read_weights(path: str | os.PathLike[str]) -> Weights:
             head = stream.read(9)
         size = file.stat().st_size
     except IsADirectoryError:
-        raise ModelFileError(f"the model file {file} is a directory; name a file in it") from None
+        raise ModelFileError(
+            f"the model file {file} is a directory; name a file in it",
+            code="not-a-file",
+            path=str(file),
+        ) from None
     except FileNotFoundError:
-        raise ModelFileError(f"the model file {file} does not exist") from None
+        raise ModelFileError(
+            f"the model file {file} does not exist", code="missing-file", path=str(file)
+        ) from None
     except OSError as error:
-        raise ModelFileError(f"the model file {file} cannot be opened: {error}") from error
+        raise ModelFileError(
+            f"the model file {file} cannot be opened: {error}",
+            code="unreadable-file",
+            path=str(file),
+        ) from error
     if size == 0:
-        raise ModelFileError(f"the model file {file} is empty (0 bytes)")
+        raise ModelFileError(
+            f"the model file {file} is empty (0 bytes)", code="empty", path=str(file)
+        )
 
     read: Callable[[Path], Mapping[str, NDArray[np.generic] | str]] = _read_checkpoint
     if head.startswith(b"PK\x03\x04"):
@@ -100,7 +112,11 @@ def read_weights(path: str | os.PathLike[str]) -> Weights:
     except (OSError, ValueError, KeyError, EOFError, MemoryError) as error:
         raise _broken(file, size, error) from error
     if not entries:
-        raise ModelFileError(f"the model file {file} ({size} bytes) holds no parameters")
+        raise ModelFileError(
+            f"the model file {file} ({size} bytes) holds no parameters",
+            code="empty",
+            path=str(file),
+        )
     return _sort_out(file, entries)
 
 
@@ -144,7 +160,9 @@ def _broken(file: Path, size: int, error: BaseException) -> ModelFileError:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return ModelFileError(
         f"the model file {file} ({size} bytes) is truncated, damaged or no weights file "
-        f"(.ckpt, .npz, .safetensors): {reason}"
+        f"(.ckpt, .npz, .safetensors): {reason}",
+        code="damaged",
+        path=str(file),
     )
 
 
@@ -189,7 +207,10 @@ def _sort_out(file: Path, entries: Mapping[str, NDArray[np.generic] | str]) -> W
         elif entry.dtype.kind in "fc" and not np.isfinite(entry).all():
             raise ModelFileError(
                 f"the model file {file} holds NaN or infinity in the parameter {name!r}: "
-                "the training that wrote it diverged, or the file is damaged"
+                "the training that wrote it diverged, or the file is damaged",
+                code="not-finite",
+                path=str(file),
+                name=name,
             )
         else:
             arrays[name] = entry

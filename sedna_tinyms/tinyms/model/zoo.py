@@ -82,7 +82,10 @@ def create_model(name: str, class_num: int = 1000, **keywords: Any) -> nn.Cell:
     if not registry.is_model(name):
         raise ConfigurationError(
             f"unknown network {name!r}{did_you_mean(name, list_models())}; "
-            "list_models() names all there are"
+            "list_models() names all there are",
+            code="unknown-name",
+            name="name",
+            value=name,
         )
     require_counts(name, {"class_num": class_num})
     build = registry.model_entrypoint(name)
@@ -91,7 +94,10 @@ def create_model(name: str, class_num: int = 1000, **keywords: Any) -> nn.Cell:
     if keywords.get("pretrained"):
         raise ConfigurationError(
             f"{name} is built without weights: download {_weights_url(build, name)} by hand, check "
-            "it, and load it with Model(network).load_checkpoint(file)"
+            "it, and load it with Model(network).load_checkpoint(file)",
+            code="unsupported",
+            name="pretrained",
+            value=keywords["pretrained"],
         )
     return build(num_classes=class_num, **keywords)
 

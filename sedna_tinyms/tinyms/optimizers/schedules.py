@@ -85,7 +85,12 @@ def warmup_polynomial_lr(
         As for `warmup_cosine_lr`, or if `power` is not above 0.
     """
     if not power > 0:
-        raise ConfigurationError(f"power is {power!r}; it must be above 0")
+        raise ConfigurationError(
+            f"power is {power!r}; it must be above 0",
+            code="out-of-range",
+            name="power",
+            value=power,
+        )
 
     def polynomial(progress: Rates) -> Rates:
         return np.asarray(np.maximum(1 - progress, 0) ** power)
@@ -131,9 +136,19 @@ def mobilenetv2_lr(
     warmup = int(warmup_epochs * steps_per_epoch)
     problems = Problems()
     if total < 1:
-        problems.add(f"{total_epochs} epochs of {steps_per_epoch} steps are no training")
+        problems.add(
+            f"{total_epochs} epochs of {steps_per_epoch} steps are no training",
+            code="out-of-range",
+            name="total_epochs",
+            value=total_epochs,
+        )
     elif not 0 <= global_step <= total:
-        problems.add(f"global_step is {global_step}; it must lie between 0 and {total}")
+        problems.add(
+            f"global_step is {global_step}; it must lie between 0 and {total}",
+            code="out-of-range",
+            name="global_step",
+            value=global_step,
+        )
     problems.raise_as(ConfigurationError, "there is no such schedule")
     rates = _rates(_cosine, lr_max, max(total, warmup), warmup, lr_init, lr_end)
     return _tensor(rates[global_step:total])
@@ -165,9 +180,19 @@ def cyclegan_lr(max_epoch: int, n_epoch: int, dataset_size: int) -> Tensor:
     """
     problems = Problems()
     if max_epoch * dataset_size < 1:
-        problems.add(f"{max_epoch} epochs of {dataset_size} steps are no training")
+        problems.add(
+            f"{max_epoch} epochs of {dataset_size} steps are no training",
+            code="out-of-range",
+            name="max_epoch",
+            value=max_epoch,
+        )
     if not 0 <= n_epoch <= max_epoch:
-        problems.add(f"n_epoch is {n_epoch}; it must lie between 0 and {max_epoch}")
+        problems.add(
+            f"n_epoch is {n_epoch}; it must lie between 0 and {max_epoch}",
+            code="out-of-range",
+            name="n_epoch",
+            value=n_epoch,
+        )
     problems.raise_as(ConfigurationError, "there is no such schedule")
     falling = max_epoch - n_epoch
     epochs = np.minimum(max_epoch - np.arange(max_epoch), falling) / max(1, falling)
@@ -194,9 +219,19 @@ def _rates(
     """Return the rates; `fall` takes 0 to 1, how much of the descent is done, and gives 1 to 0."""
     problems = Problems()
     if total < 1:
-        problems.add(f"{total} steps are no training")
+        problems.add(
+            f"{total} steps are no training",
+            code="out-of-range",
+            name="total_steps",
+            value=total,
+        )
     elif not 0 <= warmup <= total:
-        problems.add(f"the warm-up takes {warmup} steps; it must lie between 0 and {total}")
+        problems.add(
+            f"the warm-up takes {warmup} steps; it must lie between 0 and {total}",
+            code="out-of-range",
+            name="warmup_steps",
+            value=warmup,
+        )
     problems.raise_as(ConfigurationError, "there is no such schedule")
     steps = np.arange(total)
     rising = start + (highest - start) * steps / max(1, warmup)

@@ -30,7 +30,10 @@ def as_gray(rgb: NDArray[Any]) -> NDArray[np.float32]:
         if not (rgb.min() >= 0 and rgb.max() <= 255):
             raise DatasetError(
                 f"an array with values from {rgb.min()} to {rgb.max()} is no picture of digits; "
-                "they must lie between 0 and 255"
+                "they must lie between 0 and 255",
+                code="out-of-range",
+                lowest=float(rgb.min()),
+                highest=float(rgb.max()),
             )
         rgb = rgb.astype(np.uint8)
     return np.asarray(Image.fromarray(rgb).convert("L"), np.float32)[..., None]

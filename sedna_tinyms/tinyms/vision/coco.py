@@ -45,7 +45,11 @@ def coco_eval(pred_data: Sequence[Mapping[str, Any]], anno_file: str | os.PathLi
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
     if not Path(anno_file).is_file():
-        raise DatasetError(f"the annotations {os.fspath(anno_file)} do not exist")
+        raise DatasetError(
+            f"the annotations {os.fspath(anno_file)} do not exist",
+            code="missing-file",
+            path=os.fspath(anno_file),
+        )
     found = [
         {
             "image_id": picture["img_id"],
@@ -65,7 +69,9 @@ def coco_eval(pred_data: Sequence[Mapping[str, Any]], anno_file: str | os.PathLi
             drawn = COCO(os.fspath(anno_file))
         except (ValueError, KeyError, AssertionError) as error:
             raise DatasetError(
-                f"the annotations {os.fspath(anno_file)} are not in COCO's format: {error}"
+                f"the annotations {os.fspath(anno_file)} are not in COCO's format: {error}",
+                code="damaged",
+                path=os.fspath(anno_file),
             ) from error
         if not found:
             return 0.0

@@ -158,12 +158,19 @@ class VOCTransform(Transform):
         if strategy not in STRATEGIES:
             raise ConfigurationError(
                 f"unknown strategy {strategy!r}{did_you_mean(strategy, STRATEGIES)}; "
-                f"one of {', '.join(STRATEGIES)}"
+                f"one of {', '.join(STRATEGIES)}",
+                code="unknown-name",
+                name="strategy",
+                value=strategy,
+                valid=tuple(STRATEGIES),
             )
         boxes, scores = input[0, :, :4], input[0, :, 4:]
         if scores.shape[1] > len(self.labels):
             raise ConfigurationError(
-                f"the network scores {scores.shape[1]} classes, {len(self.labels)} have a label"
+                f"the network scores {scores.shape[1]} classes, {len(self.labels)} have a label",
+                code="class-mismatch",
+                value=scores.shape[1],
+                expected=len(self.labels),
             )
         return [
             {

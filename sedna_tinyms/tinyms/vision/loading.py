@@ -63,12 +63,12 @@ def load_images(
     """
     batch = np.empty((len(pictures), *transform.shape), np.float32)
 
-    def load(index: int) -> str:
+    def load(index: int) -> DatasetError | None:
         try:
             batch[index] = transform(as_rgb(pictures[index]))
         except DatasetError as error:
-            return str(error)
-        return ""
+            return error
+        return None
 
     indices = range(len(pictures))
     if len(pictures) == 1:
@@ -78,6 +78,6 @@ def load_images(
             outcomes = list(pool.map(load, indices))
     problems = Problems()
     for outcome in filter(None, outcomes):
-        problems.add(outcome)
+        problems.add(str(outcome), code=outcome.code, **outcome.fields)
     problems.raise_as(DatasetError, f"{len(problems.lines)} of {len(pictures)} pictures fail")
     return batch

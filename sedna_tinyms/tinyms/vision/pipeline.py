@@ -43,7 +43,10 @@ class Transform:
         if not isinstance(labels, Sequence):
             raise ConfigurationError(
                 f"labels is {labels!r:.80}; it must be a sequence of class names. TinyMS's "
-                "dictionary `configs` is left out: see the other parameters"
+                "dictionary `configs` is left out: see the other parameters",
+                code="wrong-type",
+                name="labels",
+                value=labels,
             )
         self.shape = shape
         self.labels = tuple(labels)
@@ -121,7 +124,11 @@ def batched(
     if samples < batch_size:
         raise DatasetError(
             f"the dataset has {samples} samples, fewer than one batch of {batch_size}: "
-            "make batch_size smaller"
+            "make batch_size smaller",
+            code="out-of-range",
+            name="batch_size",
+            value=batch_size,
+            samples=samples,
         )
     if padding:
         batches = dataset.padded_batch(batch_size, drop_remainder=True, pad_info=padding)

@@ -68,7 +68,10 @@ class ImageFolderTransform(ClassifierTransform):
         require_counts("ImageFolderTransform", {"size": size})
         if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
             raise ConfigurationError(
-                f"mean is {mean!r} and std is {std!r}; each takes three numbers, std above 0"
+                f"mean is {mean!r} and std is {std!r}; each takes three numbers, std above 0",
+                code="invalid-value",
+                mean=tuple(mean),
+                std=tuple(std),
             )
         self.size = size
         self.resized = round(size * 256 / 224)
@@ -182,7 +185,11 @@ def postprocess(
     if strategy not in STRATEGIES:
         raise ConfigurationError(
             f"unknown strategy {strategy!r}{did_you_mean(strategy, STRATEGIES)}; "
-            f"one of {', '.join(STRATEGIES)}"
+            f"one of {', '.join(STRATEGIES)}",
+            code="unknown-name",
+            name="strategy",
+            value=strategy,
+            valid=tuple(STRATEGIES),
         )
     count = STRATEGIES[strategy]
     row = logits[0]
@@ -190,7 +197,12 @@ def postprocess(
     if len(order) < count or order.max() >= len(labels):
         raise ConfigurationError(
             f"{strategy} cannot be said: the output has {len(row)} classes, "
-            f"{len(labels)} of them have a label"
+            f"{len(labels)} of them have a label",
+            code="class-mismatch",
+            name="strategy",
+            value=strategy,
+            classes=len(row),
+            labels=len(labels),
         )
     exponentials = np.exp(row - row.max())
     scores = exponentials / exponentials.sum()
