@@ -3,13 +3,22 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test check audit test-kubeedge clean
+# What takes long, or needs Chromium or a package index, is not in `make test`.
+SLOW = slow or browser or index
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+.PHONY: demo test test-slow test-all check audit test-kubeedge clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/incremental_mobilenetv2/demo.py
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not ($(SLOW))"
+
+test-slow: $(VENV)/.installed
+	$(PYTEST) -m "$(SLOW)"
+
+test-all: test test-slow
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -1,10 +1,32 @@
 import signal
+from pathlib import Path
 
 import pytest
 from golden import raises, snapshot  # noqa: F401 - fixtures
 from toy_job import ToyJob
 
 pytest.register_assert_rewrite("sedna_tinyms.testing")
+
+MINDSPORE_ROOMS = ("estimators", "tinyms")
+"""Folders whose tests compute with MindSpore in the test process. It takes both cores, so that two
+of them at once are slower than one after the other."""
+
+
+def pytest_collection_modifyitems(items):
+    """Let pytest-xdist run each module as a whole, and all that compute with MindSpore in turn.
+
+    Those come first, since they are the longest of the groups.
+    """
+    tests = Path(__file__).parent
+
+    def group(item):
+        parts = item.path.relative_to(tests).parts
+        computes = parts[0] in MINDSPORE_ROOMS and len(parts) == 2
+        return "mindspore" if computes else "/".join(parts)
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=lambda item: group(item) != "mindspore")
 
 
 @pytest.fixture(scope="session", autouse=True)
