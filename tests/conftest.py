@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from golden import raises, snapshot  # noqa: F401 - fixtures
+from new_process import python  # noqa: F401 - a fixture
 from toy_job import ToyJob
 
 pytest.register_assert_rewrite("sedna_tinyms.testing")
