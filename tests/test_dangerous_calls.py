@@ -1,8 +1,11 @@
-"""What must never stand in the code: ways to run what a file says, or to trust any server."""
+"""What must never stand in the code: ways to run what a file says, or to trust any server.
+
+Ruff's ``S`` rules find most of them, in notebooks too; here is what they leave out: modules, names
+under which a function is handed on, and keywords that are not literally True or False.
+"""
 
 import ast
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -22,14 +25,13 @@ SOURCES = [
 MODULES = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 NAMES = {
     *("eval", "exec", "compile", "__import__", "builtins.eval", "builtins.exec"),
-    *("yaml.load", "yaml.load_all", "yaml.full_load", "yaml.full_load_all"),
-    *("yaml.unsafe_load", "yaml.unsafe_load_all", "yaml.Loader", "yaml.UnsafeLoader"),
-    *("os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput"),
-    *("asyncio.create_subprocess_shell", "tempfile.mktemp", "shutil.unpack_archive"),
-    *("ssl.CERT_NONE", "ssl._create_unverified_context", "ssl._create_default_https_context"),
+    *("yaml.full_load", "yaml.full_load_all", "yaml.Loader", "yaml.UnsafeLoader"),
+    *("yaml.unsafe_load", "yaml.unsafe_load_all"),
+    *("os.system", "os.popen", "asyncio.create_subprocess_shell", "shutil.unpack_archive"),
+    *("ssl.CERT_NONE", "ssl._create_default_https_context"),
     *("urllib3.disable_warnings", "torch.jit.load"),
 }
-ATTRIBUTES = {"extractall", "read_pickle", "CERT_NONE", "check_hostname"}
+ATTRIBUTES = {"extractall", "CERT_NONE", "check_hostname"}
 ONLY_AS = {"shell": False, "verify": True, "allow_pickle": False, "weights_only": True}
 """Keywords and attributes that may be written with this value alone."""
 
@@ -128,25 +130,18 @@ def test_nothing_runs_what_a_file_says():
         "import pickle",
         "import joblib.hashing as h",
         "from dill import load",
-        "import marshal",
-        "import shelve",
         "joblib.load(path)",
         "importlib.import_module('pickle')",
-        "eval(text)",
-        "exec(text)",
         "builtins.eval(text)",
         "run = eval",
-        "yaml.load(text)",
-        "yaml.load(text, Loader)",
+        "yaml.full_load(text)",
         "from yaml import unsafe_load",
-        "subprocess.run(line, shell=True)",
         "subprocess.run(line, shell=1)",
         "subprocess.run(line, shell=wanted)",
-        "requests.get(url, verify=False)",
+        "requests.get(url, verify=wanted)",
         "session.verify = False",
         "np.load(path, allow_pickle=True)",
         "import numpy as np\nnp.load(path, None, True)",
-        "pandas.read_pickle(path)",
         "tarfile.open(path).extractall()",
         "shutil.unpack_archive(path)",
         "torch.load(path)",
@@ -154,12 +149,7 @@ def test_nothing_runs_what_a_file_says():
         "context.verify_mode = ssl.CERT_NONE",
         "from ssl import CERT_NONE",
         "context.check_hostname = False",
-        "context = ssl._create_unverified_context()",
-        "from ssl import _create_unverified_context",
         "from os import system",
-        "os.popen(line)",
-        "name = tempfile.mktemp()",
-        "from tempfile import mktemp",
         "asyncio.create_subprocess_shell(line)",
     ],
 )
@@ -184,15 +174,14 @@ def test_what_only_sounds_like_it_is_left_alone():
     assert list(dangerous(code)) == []
 
 
-def test_every_dependency_has_a_range():
-    """A lower bound that is tested, and an upper one where a new major version may break us."""
+def test_ruff_looks_for_the_rest():
     tomllib = pytest.importorskip("tomllib")  # Python 3.11
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    lines = project["dependencies"] + [
-        line for name, extra in extras.items() if name not in ("all", "dev") for line in extra
+    lint = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["lint"]
+    assert "S" in lint["select"]
+    left_out = lint["ignore"] + [
+        rule
+        for place, rules in lint["per-file-ignores"].items()
+        if not place.startswith("tests")
+        for rule in rules
     ]
-    calendar = {"fsspec", "gcsfs", "openvino", "s3fs"}  # versions are dates, and mean nothing else
-    for line in lines:
-        assert ">=" in line, line
-        assert "<" in line or re.split("[<>=]", line)[0] in calendar, line
+    assert {rule for rule in left_out if rule.startswith("S")} <= {"S101", "S603"}
