@@ -85,7 +85,9 @@ class ModelDescription:
             said = {name: parse_json(metadata[name]) for name in OWN_WORDS if name in metadata}
         except ValueError as error:
             raise ModelFileError(
-                f"{source} describes itself in a way that cannot be read: {error}"
+                f"{source} describes itself in a way that cannot be read: {error}",
+                code="not-json",
+                path=source,
             ) from error
         return cls._checked(said, source)
 
@@ -94,13 +96,24 @@ class ModelDescription:
         """Read ``model.json``; errors as `from_metadata`."""
         try:
             said = parse_json(text)
-            if not isinstance(said, dict):
-                raise ValueError("it is no object")
-            version = said.pop("format_version", None)
-            if version != FORMAT_VERSION:
-                raise ValueError(f"its format_version is {version!r:.40}, not {FORMAT_VERSION}")
         except ValueError as error:
-            raise ModelFileError(f"{source} cannot be read: {error}") from error
+            raise ModelFileError(
+                f"{source} cannot be read: {error}", code="not-json", path=source
+            ) from error
+        if not isinstance(said, dict):
+            raise ModelFileError(
+                f"{source} cannot be read: it is no object", code="wrong-type", path=source
+            )
+        version = said.pop("format_version", None)
+        if version != FORMAT_VERSION:
+            raise ModelFileError(
+                f"{source} cannot be read: its format_version is {version!r:.40}, "
+                f"not {FORMAT_VERSION}",
+                code="wrong-version",
+                path=source,
+                value=version,
+                expected=FORMAT_VERSION,
+            )
         return cls._checked(said, source)
 
     @classmethod
@@ -108,15 +121,32 @@ class ModelDescription:
         known = [each.name for each in fields(cls)]
         for name, value in said.items():
             if name not in known:
-                raise ModelFileError(f"{source}: unknown entry {name!r}{did_you_mean(name, known)}")
+                raise ModelFileError(
+                    f"{source}: unknown entry {name!r}{did_you_mean(name, known)}",
+                    code="unknown-key",
+                    path=source,
+                    name=name,
+                    valid=known,
+                )
             if not _is_valid(name, value):
-                raise ModelFileError(f"{source}: {name} is {value!r:.60}, which it cannot be")
+                raise ModelFileError(
+                    f"{source}: {name} is {value!r:.60}, which it cannot be",
+                    code="invalid-value",
+                    path=source,
+                    name=name,
+                    value=value,
+                )
         architecture = said.get("architecture")
         if architecture is not None and architecture not in ARCHITECTURES:
             raise ForeignModelError(
                 f"{source} is for the architecture {architecture!r:.60}"
                 f"{did_you_mean(architecture, ARCHITECTURES)}; known are "
-                + ", ".join(ARCHITECTURES)
+                + ", ".join(ARCHITECTURES),
+                code="unknown-name",
+                path=source,
+                name="architecture",
+                value=architecture,
+                valid=ARCHITECTURES,
             )
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in said.items()
@@ -166,7 +196,14 @@ class ModelDescription:
             found = getattr(self, name)
             if found != value:
                 shown = "not said" if found is None else f"{found!r:.200}"
-                raise ForeignModelError(f"{source}: {name} is {shown}, and not {value!r:.200}")
+                raise ForeignModelError(
+                    f"{source}: {name} is {shown}, and not {value!r:.200}",
+                    code="class-mismatch" if name == "class_names" else "foreign-model",
+                    path=source,
+                    name=name,
+                    value=found,
+                    expected=value,
+                )
 
 
 def _is_valid(name: str, value: Any) -> bool:

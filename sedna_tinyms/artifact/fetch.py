@@ -84,15 +84,17 @@ def fetch(
             try:
                 download.bring(url)
             except DownloadError as error:
-                problems.add(f"{url}: {error}")
+                problems.add(f"{url}: {error}", code=error.code, **{"url": url, **error.fields})
             else:
                 part.replace(target)
                 return
     except OSError as error:
-        raise StorageError(f"cannot write {target}: {error}") from error
+        raise StorageError(
+            f"cannot write {target}: {error}", code="cannot-write", path=target
+        ) from error
     if not urls:
-        problems.add("no address is known")
-    raise problems.as_error(DownloadError, f"cannot download {target.name}")
+        problems.add("no address is known", code="missing-value")
+    raise problems.as_error(DownloadError, f"cannot download {target.name}", path=target)
 
 
 def check_sha256(content: Path | Iterable[bytes], sha256: str) -> None:
@@ -103,7 +105,10 @@ def check_sha256(content: Path | Iterable[bytes], sha256: str) -> None:
     if digest.hexdigest() != sha256.lower():
         raise DownloadError(
             f"this is not the right file, or it was damaged or changed: its SHA-256 is "
-            f"{digest.hexdigest()}, and {sha256.lower()} was expected"
+            f"{digest.hexdigest()}, and {sha256.lower()} was expected",
+            code="wrong-digest",
+            value=digest.hexdigest(),
+            expected=sha256.lower(),
         )
 
 
@@ -139,7 +144,7 @@ class _Download:
                 self._receive(url)
             except _BrokenOffError as error:
                 if _size(self.part) <= most_so_far or connection == CONNECTIONS:
-                    raise DownloadError(str(error)) from error
+                    raise DownloadError(str(error), code="download-failed", url=url) from error
                 most_so_far = _size(self.part)
             else:
                 return
@@ -157,7 +162,10 @@ class _Download:
             total = have + int(length) if length.isdigit() else None
             if total is not None and total > self.most_bytes:
                 raise DownloadError(
-                    f"the server would send {total} bytes; at most {self.most_bytes} are taken"
+                    f"the server would send {total} bytes; at most {self.most_bytes} are taken",
+                    code="too-large",
+                    value=total,
+                    most=self.most_bytes,
                 )
             have = self._write(response, have, total)
         if total is not None and have < total:
@@ -171,7 +179,11 @@ class _Download:
                 have += len(chunk)
                 if have > self.most_bytes:
                     self.part.unlink()
-                    raise DownloadError(f"the server sends more than {self.most_bytes} bytes")
+                    raise DownloadError(
+                        f"the server sends more than {self.most_bytes} bytes",
+                        code="too-large",
+                        most=self.most_bytes,
+                    )
                 file.write(chunk)
                 pace.note(len(chunk))
                 if self.show:
@@ -199,9 +211,16 @@ def _connect(url: str, have: int, timeout: float) -> Any:
         error.close()
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
             return None  # The check will tell whether what we have is the whole file.
-        raise DownloadError(f"the server answers {error.code} {error.reason}") from None
+        raise DownloadError(
+            f"the server answers {error.code} {error.reason}",
+            code="http-status",
+            url=url,
+            status=error.code,
+        ) from None
     except urllib.error.URLError as error:
-        raise DownloadError(f"no connection: {error.reason}") from error
+        raise DownloadError(
+            f"no connection: {error.reason}", code="unreachable", url=url
+        ) from error
     except (http.client.HTTPException, OSError) as error:
         raise _BrokenOffError(f"the server gave no answer: {error!r}") from error
 
@@ -249,7 +268,11 @@ class _SecureRedirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         _refuse_insecure(newurl)
         if req.type == "https" and urlsplit(newurl).scheme != "https":
-            raise DownloadError(f"it redirects from https to {newurl}, which is refused")
+            raise DownloadError(
+                f"it redirects from https to {newurl}, which is refused",
+                code="insecure-url",
+                url=newurl,
+            )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -266,12 +289,18 @@ def _refuse_insecure(url: str) -> None:
         address = urlsplit(url)
         host = address.hostname
     except ValueError as error:
-        raise DownloadError(f"{url!r} is no address: {error}") from error
+        raise DownloadError(
+            f"{url!r} is no address: {error}", code="invalid-url", url=url
+        ) from error
     if address.scheme == "https" and host:
         return
     if address.scheme == "http" and host in THIS_MACHINE:
         return
-    raise DownloadError(f"{url} is refused: only https is, or http to this machine itself")
+    raise DownloadError(
+        f"{url} is refused: only https is accepted, or http to this machine itself",
+        code="insecure-url",
+        url=url,
+    )
 
 
 def _chunks_of(path: Path) -> Iterator[bytes]:

@@ -64,7 +64,9 @@ def write_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     if target.is_dir():
         raise StorageError(
             f"cannot write the file {target}: a directory of that name is in its place; "
-            "remove it, or choose another name"
+            "remove it, or choose another name",
+            code="not-a-file",
+            path=target,
         )
     temporary: Path | None = None
     try:
@@ -80,7 +82,11 @@ def write_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.replace(target)
         flush(target.parent)
     except OSError as error:
-        raise StorageError(f"cannot write {target}: {error}") from error
+        raise StorageError(
+            f"cannot write {target}: {error}",
+            code="no-space" if error.errno == errno.ENOSPC else "cannot-write",
+            path=target,
+        ) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -113,8 +119,15 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     """
     try:
         return parse_json(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StorageError(f"cannot read {path}: {error}") from error
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        raise StorageError(
+            f"cannot read {path}: {error}",
+            code="missing-file" if missing else "unreadable-file",
+            path=path,
+        ) from error
+    except ValueError as error:
+        raise StorageError(f"cannot read {path}: {error}", code="not-json", path=path) from error
 
 
 @contextmanager
@@ -158,7 +171,9 @@ def remove_file(path: str | os.PathLike[str]) -> None:
     try:
         Path(path).unlink(missing_ok=True)
     except OSError as error:
-        raise StorageError(f"cannot remove {path}: {error}") from error
+        raise StorageError(
+            f"cannot remove {path}: {error}", code="cannot-write", path=path
+        ) from error
 
 
 def copy_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:

@@ -42,12 +42,19 @@ def exclusively(path: Path, limit_seconds: float = math.inf) -> Iterator[None]:
     try:
         lock = _lock(path, time.monotonic() + limit_seconds)
     except BlockingIOError:
+        process = _holder(path)
+        holder = "an unknown process" if process is None else f"process {process}"
         raise StorageError(
-            f"{path} was not free within {limit_seconds:g} s: {_holder(path)} holds it. Try again "
-            "when that has ended, or end it"
+            f"{path} was not free within {limit_seconds:g} s: {holder} holds it. Try again "
+            "when that has ended, or end it",
+            code="in-use",
+            path=path,
+            process=process,
         ) from None
     except OSError as error:
-        raise StorageError(f"cannot create the lock file {path}: {error}") from error
+        raise StorageError(
+            f"cannot create the lock file {path}: {error}", code="cannot-write", path=path
+        ) from error
     with lock:
         try:
             yield
@@ -86,7 +93,7 @@ def _sign(handle: int) -> None:
         os.write(handle, b"%d\n" % os.getpid())
 
 
-def _holder(path: Path) -> str:
+def _holder(path: Path) -> int | None:
     with suppress(OSError, ValueError):
-        return f"process {int(path.read_bytes()[:20])}"
-    return "an unknown process"
+        return int(path.read_bytes()[:20])
+    return None

@@ -63,19 +63,19 @@ class Manifest:
         """
         try:
             said = parse_json(text)
-            if not isinstance(said, dict) or set(said) != {"format_version", "files"}:
-                raise ValueError("it is not an object with format_version and files")
-            if said["format_version"] != FORMAT_VERSION:
-                raise ValueError(f"its format_version is {said['format_version']!r:.40}")
-            if not isinstance(said["files"], list) or not 0 < len(said["files"]) <= MOST_FILES:
-                raise ValueError(f"files is no list of 1 to {MOST_FILES}")
-            files = tuple(_entry(each) for each in said["files"])
-            names = [entry.path for entry in files]
-            if len(set(names)) != len(names):
-                raise ValueError("a file is named twice")
         except ValueError as error:
-            raise ModelFileError(f"the manifest {source} is refused: {error}") from error
-        return cls(files)
+            raise _refused(source, error, code="not-json") from error
+        if not isinstance(said, dict) or set(said) != {"format_version", "files"}:
+            reason = "it is not an object with format_version and files"
+            raise _refused(source, reason, code="invalid-value")
+        found = said["format_version"]
+        if found != FORMAT_VERSION:
+            reason = f"its format_version is {found!r:.40}"
+            raise _refused(source, reason, code="wrong-version", value=found)
+        try:
+            return cls(_entries(said["files"]))
+        except ValueError as error:
+            raise _refused(source, error, code="invalid-value") from error
 
     def as_json(self) -> str:
         """Return the text of the file."""
@@ -88,17 +88,40 @@ class Manifest:
             if each.path == name:
                 return each
         names = ", ".join(each.path for each in self.files)
-        raise ModelFileError(f"the manifest names no {name}; it names {names}")
+        raise ModelFileError(
+            f"the manifest names no {name}; it names {names}",
+            code="missing-file",
+            name=name,
+            valid=[each.path for each in self.files],
+        )
 
     def require_names(self, present: Iterable[str], source: str) -> None:
         """Raise `ModelFileError` unless these are the directory's files, no more and no fewer."""
         named, present = {each.path for each in self.files}, set(present)
         problems = Problems()
         for name in sorted(named - present):
-            problems.add(f"{name} is missing")
+            problems.add(f"{name} is missing", code="missing-file", name=name)
         for name in sorted(present - named - {MANIFEST, SIGNATURE}):
-            problems.add(f"{name!r:.140} is there and not in the manifest")
-        problems.raise_as(ModelFileError, f"the model version {source} is not what was published")
+            line = f"{name!r:.140} is there and not in the manifest"
+            problems.add(line, code="unexpected-file", name=name)
+        problems.raise_as(
+            ModelFileError, f"the model version {source} is not what was published", path=source
+        )
+
+
+def _refused(source: str, reason: object, *, code: str, **fields: object) -> ModelFileError:
+    return ModelFileError(
+        f"the manifest {source} is refused: {reason}", code=code, path=source, **fields
+    )
+
+
+def _entries(said: object) -> tuple[FileEntry, ...]:
+    if not isinstance(said, list) or not 0 < len(said) <= MOST_FILES:
+        raise ValueError(f"files is no list of 1 to {MOST_FILES}")
+    files = tuple(_entry(each) for each in said)
+    if len({entry.path for entry in files}) != len(files):
+        raise ValueError("a file is named twice")
+    return files
 
 
 def _entry(said: object) -> FileEntry:
@@ -137,7 +160,11 @@ class OpenDirectory:
         try:
             handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except (OSError, ValueError) as error:
-            raise ModelFileError(f"there is no model version {path}: {error}") from error
+            raise ModelFileError(
+                f"there is no model version {path}: {error}",
+                code="missing-file" if isinstance(error, FileNotFoundError) else "not-a-directory",
+                path=path,
+            ) from error
         try:
             yield cls(handle, called or path)
         finally:
@@ -148,13 +175,21 @@ class OpenDirectory:
         try:
             return sorted(os.listdir(self._handle))  # noqa: PTH208 (a handle has no iterdir)
         except OSError as error:
-            raise ModelFileError(f"{self.path} cannot be read: {error}") from error
+            raise ModelFileError(
+                f"{self.path} cannot be read: {error}", code="unreadable-file", path=self.path
+            ) from error
 
     def read(self, name: str, *, most_bytes: int = MOST_MANIFEST_BYTES) -> bytes:
         """Return the content of a small file; `ModelFileError` if that is refused."""
         with self._open(name) as (handle, size):
             if size > most_bytes:
-                raise ModelFileError(f"{self.path / name} has {size} bytes, too many")
+                raise ModelFileError(
+                    f"{self.path / name} has {size} bytes, too many",
+                    code="too-large",
+                    path=self.path / name,
+                    value=size,
+                    most=most_bytes,
+                )
             return b"".join(_chunks(handle, size))
 
     def read_checked(self, entry: FileEntry, *, keep: bool) -> bytes:
@@ -170,19 +205,25 @@ class OpenDirectory:
         kept, digest = [], hashlib.sha256()
         with self._open(entry.path) as (handle, size):
             if size != entry.size:
-                raise self._changed(entry, f"it has {size} bytes, and {entry.size} are due")
+                how = f"it has {size} bytes, and {entry.size} are due"
+                raise self._changed(entry, how, "wrong-length", value=size, expected=entry.size)
             for chunk in _chunks(handle, size):
                 digest.update(chunk)
                 if keep:
                     kept.append(chunk)
-        if digest.hexdigest() != entry.sha256:
-            raise self._changed(entry, f"its SHA-256 is {digest.hexdigest()}")
+        found = digest.hexdigest()
+        if found != entry.sha256:
+            how = f"its SHA-256 is {found}"
+            raise self._changed(entry, how, "wrong-digest", value=found, expected=entry.sha256)
         return b"".join(kept)
 
-    def _changed(self, entry: FileEntry, how: str) -> ModelFileError:
+    def _changed(self, entry: FileEntry, how: str, code: str, **fields: object) -> ModelFileError:
         return ModelFileError(
             f"{self.path / entry.path} was changed or damaged: {how}. Go back to another version, "
-            "or bring this one again from where it was made"
+            "or bring this one again from where it was made",
+            code=code,
+            path=self.path / entry.path,
+            **fields,
         )
 
     @contextmanager
@@ -193,18 +234,34 @@ class OpenDirectory:
             try:
                 status = os.fstat(handle)
                 if not stat.S_ISREG(status.st_mode):
-                    raise ModelFileError(f"{self.path / name} is not an ordinary file")
+                    raise ModelFileError(
+                        f"{self.path / name} is not an ordinary file",
+                        code="not-regular-file",
+                        path=self.path / name,
+                    )
                 if status.st_nlink != 1:
                     raise ModelFileError(
                         f"{self.path / name} has {status.st_nlink} names (hard links), by which "
-                        "it could be changed: copy the version instead"
+                        "it could be changed: copy the version instead",
+                        code="linked-file",
+                        path=self.path / name,
                     )
                 yield handle, status.st_size
             finally:
                 os.close(handle)
         except (OSError, ValueError) as error:
-            link = "; links are not followed" if (self.path / name).is_symlink() else ""
-            raise ModelFileError(f"{self.path / name} cannot be read: {error}{link}") from error
+            path = self.path / name
+            if path.is_symlink():
+                raise ModelFileError(
+                    f"{path} cannot be read: {error}; links are not followed",
+                    code="linked-file",
+                    path=path,
+                ) from error
+            raise ModelFileError(
+                f"{path} cannot be read: {error}",
+                code="missing-file" if isinstance(error, FileNotFoundError) else "unreadable-file",
+                path=path,
+            ) from error
 
 
 def _chunks(handle: int, size: int) -> Iterator[bytes]:

@@ -49,10 +49,15 @@ def file_system(url: str) -> Iterator[tuple[Any, str]]:
     except ImportError as error:
         needed = NEEDED.get(scheme) or error.name
         raise MissingExtraError(
-            f"{url} cannot be reached without {needed}: pip install 'sedna-tinyms[remote]'"
+            f"{url} cannot be reached without {needed}: pip install 'sedna-tinyms[remote]'",
+            code="missing-extra",
+            extra="remote",
+            url=url,
         ) from error
     except Exception as error:  # Every file system has errors of its own.
-        raise StorageError(f"cannot transfer {url}: {error or type(error).__name__}") from error
+        raise StorageError(
+            f"cannot transfer {url}: {error or type(error).__name__}", code="unreachable", url=url
+        ) from error
 
 
 def _storage_options(scheme: str) -> dict[str, Any]:

@@ -48,7 +48,9 @@ def sign_file(path: str | os.PathLike[str], private: Path) -> None:
 
     if Path(path).suffix != SUFFIX:
         raise ConfigurationError(
-            f"{os.fspath(path)} is no {SUFFIX} file; a checkpoint is signed as part of a version"
+            f"{os.fspath(path)} is no {SUFFIX} file; a checkpoint is signed as part of a version",
+            code="unknown-format",
+            path=path,
         )
     content, _ = _parted(_read(path))
     require_whole(content, os.fspath(path))
@@ -74,7 +76,10 @@ def require_signed_file(path: str | os.PathLike[str], public: Path, called: str 
     if signature is None:
         raise ModelFileError(
             f"{source} has no signature, and that of the owner of {public} is asked for: let the "
-            f"worker that trains have {SIGNING_KEY}, or sign it with sedna-tinyms model sign"
+            f"worker that trains have {SIGNING_KEY}, or sign it with sedna-tinyms model sign",
+            code="unsigned",
+            path=path,
+            key=public,
         )
     check_signature(_statement(content), signature, public, source)
 
@@ -99,4 +104,8 @@ def _read(path: str | os.PathLike[str]) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise ModelFileError(f"the model file {os.fspath(path)} cannot be read: {error}") from error
+        raise ModelFileError(
+            f"the model file {os.fspath(path)} cannot be read: {error}",
+            code="missing-file" if isinstance(error, FileNotFoundError) else "unreadable-file",
+            path=path,
+        ) from error

@@ -66,11 +66,17 @@ def make_keys(private: Path, public: Path) -> None:
         )
     if os.path.realpath(private) == os.path.realpath(public):  # even of links that lead nowhere
         raise ConfigurationError(
-            f"{private} and {public} are one file; give the public key a file of its own"
+            f"{private} and {public} are one file; give the public key a file of its own",
+            code="conflict",
+            path=private,
         )
     for path in (private, public):
         if path.exists():
-            raise StorageError(f"{path} exists; a key is not replaced: name another file")
+            raise StorageError(
+                f"{path} exists; a key is not replaced: name another file",
+                code="already-exists",
+                path=path,
+            )
     key = Ed25519PrivateKey.generate()
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     try:
@@ -80,7 +86,9 @@ def make_keys(private: Path, public: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise StorageError(f"cannot write the private key {private}: {error}") from error
+        raise StorageError(
+            f"cannot write the private key {private}: {error}", code="cannot-write", path=private
+        ) from error
     with write_file(public) as temporary:
         temporary.write_bytes(
             key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -117,7 +125,10 @@ def check_signature(content: bytes, signature: bytes, public: Path, source: str)
         key.verify(signature, PREFIX + content)
     except InvalidSignature:
         raise ModelFileError(
-            f"{source} was not signed with the key that belongs to {public}, or was changed since"
+            f"{source} was not signed with the key that belongs to {public}, or was changed since",
+            code="wrong-signature",
+            path=source,
+            key=public,
         ) from None
 
 
@@ -130,9 +141,11 @@ def _private_key(path: Path) -> Ed25519PrivateKey:
     try:
         key = load_pem_private_key(content, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise ConfigurationError(f"{path} is no private key without a password: {error}") from None
+        raise ConfigurationError(
+            f"{path} is no private key without a password: {error}", code="invalid-key", path=path
+        ) from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise ConfigurationError(f"{path} is a key of another kind; an Ed25519 key signs models")
+        raise _key_of_another_kind(path)
     return key
 
 
@@ -154,10 +167,20 @@ def read_public_key(path: Path) -> Ed25519PublicKey:
     try:
         key = load_pem_public_key(content)
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise ConfigurationError(f"{path} is no public key: {error}") from None
+        raise ConfigurationError(
+            f"{path} is no public key: {error}", code="invalid-key", path=path
+        ) from None
     if not isinstance(key, Ed25519PublicKey):
-        raise ConfigurationError(f"{path} is a key of another kind; an Ed25519 key signs models")
+        raise _key_of_another_kind(path)
     return key
+
+
+def _key_of_another_kind(path: Path) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} is a key of another kind; an Ed25519 key signs models",
+        code="invalid-key",
+        path=path,
+    )
 
 
 def _key_content(path: Path) -> bytes:
@@ -165,4 +188,8 @@ def _key_content(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MOST_KEY_BYTES)
     except OSError as error:
-        raise ConfigurationError(f"the key {path} cannot be read: {error}") from error
+        raise ConfigurationError(
+            f"the key {path} cannot be read: {error}",
+            code="missing-file" if isinstance(error, FileNotFoundError) else "unreadable-file",
+            path=path,
+        ) from error

@@ -106,7 +106,11 @@ class ModelStore:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise ModelFileError(f"the store {self.directory} cannot be read: {error}") from error
+            raise ModelFileError(
+                f"the store {self.directory} cannot be read: {error}",
+                code="unreadable-file",
+                path=self.directory,
+            ) from error
         return sorted(int(name) for name in names if NUMBER.fullmatch(name))
 
     def path(self, number: int) -> Path:
@@ -122,8 +126,15 @@ class ModelStore:
     ) -> ModelVersion:
         """Check a version and return it; parameters and errors as `open_version`."""
         if number not in self.numbers():
-            known = ", ".join(map(str, self.numbers())) or "none"
-            raise ModelFileError(f"{self.directory} has no version {number}; it has {known}")
+            numbers = self.numbers()
+            known = ", ".join(map(str, numbers)) or "none"
+            raise ModelFileError(
+                f"{self.directory} has no version {number}; it has {known}",
+                code="unknown-name",
+                path=self.directory,
+                value=number,
+                valid=numbers,
+            )
         version = open_version(
             self.path(number),
             public_key=self._public_key,
@@ -133,7 +144,11 @@ class ModelStore:
         if version.description.version != number:
             raise ModelFileError(
                 f"{version.directory} says that it is version {version.description.version}: it "
-                "was renamed, or stands in the place of another"
+                "was renamed, or stands in the place of another",
+                code="conflict",
+                path=version.directory,
+                value=version.description.version,
+                expected=number,
             )
         return version
 
@@ -171,7 +186,9 @@ class ModelStore:
             return None
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise ModelFileError(
-                f"the pointer {path} is damaged ({error}): deploy a version again to replace it"
+                f"the pointer {path} is damaged ({error}): deploy a version again to replace it",
+                code="damaged",
+                path=path,
             ) from error
         return pointer
 
@@ -185,12 +202,20 @@ class ModelStore:
         """
         pointer = self.deployed()
         if pointer is None:
-            raise ModelFileError(f"no version of {self.directory} is deployed")
+            raise ModelFileError(
+                f"no version of {self.directory} is deployed",
+                code="not-deployed",
+                path=self.directory,
+            )
         version = self.open(pointer.version)
         if version.digest != pointer.sha256:
             raise ModelFileError(
                 f"{version.directory} is not the version that was deployed: its digest is "
-                f"{version.digest}, and {pointer.sha256} was"
+                f"{version.digest}, and {pointer.sha256} was",
+                code="wrong-digest",
+                path=version.directory,
+                value=version.digest,
+                expected=pointer.sha256,
             )
         return version
 
@@ -234,7 +259,10 @@ class ModelStore:
             if current is not None and number < current.version and not downgrade:
                 raise ConfigurationError(
                     f"version {number} is older than version {current.version}, which is "
-                    "deployed: going back has to be asked for"
+                    "deployed: going back has to be asked for",
+                    code="downgrade",
+                    value=number,
+                    deployed=current.version,
                 )
             yield version
             before = () if current is None else current.followed_by(number)
@@ -338,7 +366,11 @@ class ModelStore:
             flush(self.directory)
             shutil.rmtree(hidden)
         except OSError as error:
-            raise StorageError(f"cannot remove {self.path(number)}: {error}") from error
+            raise StorageError(
+                f"cannot remove {self.path(number)}: {error}",
+                code="cannot-write",
+                path=self.path(number),
+            ) from error
 
     def sweep(self) -> None:
         """Remove what somebody who was killed has begun; `StorageError` if that cannot be."""

@@ -73,7 +73,9 @@ def read_gzip(archive: Path, *, most_bytes: int) -> Iterator[bytes]:
             taken += len(chunk)
             if taken > most_bytes:
                 raise DownloadError(
-                    f"{archive.name} holds more than the {most_bytes} bytes that are expected"
+                    f"{archive.name} holds more than the {most_bytes} bytes that are expected",
+                    code="too-large",
+                    most=most_bytes,
                 )
             yield chunk
 
@@ -84,42 +86,60 @@ def _unpack_members(
     taken = 0
     for number, member in enumerate(tar, start=1):
         if number > most_members:
-            raise DownloadError(f"it has more than the {most_members} members that are expected")
+            raise DownloadError(
+                f"it has more than the {most_members} members that are expected",
+                code="too-large",
+                most=most_members,
+            )
         place = directory / _name_below(member)
         taken += member.size
         if taken > most_bytes:
-            raise DownloadError(f"it holds more than the {most_bytes} bytes that are expected")
+            raise DownloadError(
+                f"it holds more than the {most_bytes} bytes that are expected",
+                code="too-large",
+                most=most_bytes,
+            )
         try:
             (place if member.isdir() else place.parent).mkdir(parents=True, exist_ok=True)
             if member.isfile():
                 _write(tar.extractfile(member), place, member)
         except (FileExistsError, IsADirectoryError, NotADirectoryError):
-            raise DownloadError(
-                f"its member {member.name!r} is in the place of another one"
-            ) from None
+            raise _unsafe(member, "is in the place of another one") from None
 
 
 def _name_below(member: tarfile.TarInfo) -> PurePosixPath:
     name = PurePosixPath(member.name)
     if name.is_absolute() or ".." in name.parts or "\0" in member.name:
-        raise DownloadError(f"its member {member.name!r} would be outside of the directory")
+        raise _unsafe(member, "would be outside of the directory")
     if not (member.isfile() or member.isdir()):
-        raise DownloadError(f"its member {member.name!r} is a link, a device or a pipe")
+        raise _unsafe(member, "is a link, a device or a pipe")
     if member.size < 0:
-        raise DownloadError(f"its member {member.name!r} claims to hold {member.size} bytes")
+        raise _unsafe(member, f"claims to hold {member.size} bytes")
     return name
+
+
+def _unsafe(member: tarfile.TarInfo, reason: str) -> DownloadError:
+    return DownloadError(
+        f"its member {member.name!r} {reason}", code="unsafe-archive", name=member.name
+    )
 
 
 def _write(content: IO[bytes] | None, place: Path, member: tarfile.TarInfo) -> None:
     if content is None:
-        raise DownloadError(f"its member {member.name!r} has no content")
+        raise DownloadError(
+            f"its member {member.name!r} has no content", code="damaged", name=member.name
+        )
     left = member.size
     with place.open("xb") as file:
         while chunk := content.read(min(CHUNK, left)):
             left -= len(chunk)
             file.write(chunk)
     if left:
-        raise DownloadError(f"its member {member.name!r} ends {left} bytes early")
+        raise DownloadError(
+            f"its member {member.name!r} ends {left} bytes early",
+            code="truncated",
+            name=member.name,
+        )
 
 
 @contextmanager
@@ -130,12 +150,18 @@ def _honest(archive: Path) -> Iterator[None]:
     except DownloadError as error:
         named = str(error).startswith(archive.name)
         raise DownloadError(
-            str(error) if named else f"{archive.name} is refused: {error}"
+            str(error) if named else f"{archive.name} is refused: {error}",
+            code=error.code,
+            **{"path": archive, **error.fields},
         ) from None
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DownloadError(f"{archive.name} is damaged: {error}") from error
+        raise DownloadError(
+            f"{archive.name} is damaged: {error}", code="damaged", path=archive
+        ) from error
     except OSError as error:
-        raise StorageError(f"cannot unpack {archive.name}: {error}") from error
+        raise StorageError(
+            f"cannot unpack {archive.name}: {error}", code="cannot-write", path=archive
+        ) from error
 
 
 class _ShortReads(io.RawIOBase):
@@ -146,7 +172,9 @@ class _ShortReads(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= LONGEST_HEADER:
-            raise DownloadError(f"one of its headers is {size} bytes long")
+            raise DownloadError(
+                f"one of its headers is {size} bytes long", code="too-large", value=size
+            )
         return self.file.read(size)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:

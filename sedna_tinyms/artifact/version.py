@@ -6,6 +6,7 @@ It holds the weights (``.ckpt``, ``.onnx``), perhaps a replay memory and other f
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -79,7 +80,11 @@ class ModelVersion:
             if name.endswith(suffix) and not name.endswith(COMPANIONS):
                 return self.directory / name
         raise ModelFileError(
-            f"the model version {self.directory} has no *{suffix}; it has {', '.join(names)}"
+            f"the model version {self.directory} has no *{suffix}; it has {', '.join(names)}",
+            code="missing-file",
+            path=self.directory,
+            suffix=suffix,
+            valid=names,
         )
 
 
@@ -149,12 +154,20 @@ def describe(
             try:
                 content = path.read_bytes()
             except OSError as error:
-                raise ModelFileError(f"the model file {path} cannot be read: {error}") from error
+                missing = isinstance(error, FileNotFoundError)
+                raise ModelFileError(
+                    f"the model file {path} cannot be read: {error}",
+                    code="missing-file" if missing else "unreadable-file",
+                    path=path,
+                ) from error
             own, warning = _look_into(content, str(path))
             if own is None and successor_of is not None and successor_of.architecture is not None:
                 raise ModelFileError(
                     f"{path} cannot be taken for a {successor_of.architecture}, as the model that "
-                    f"it was trained from is: {warning}"
+                    f"it was trained from is: {warning}",
+                    code="unknown-format",
+                    path=path,
+                    expected=successor_of.architecture,
                 )
             if own is None or own.architecture is None:
                 continue
@@ -210,11 +223,19 @@ def write_version(
         flush(partial)
         version = _open(partial, called=target)
         if target.exists():
-            raise StorageError(f"there is a {target} already; a version is never replaced")
+            raise StorageError(
+                f"there is a {target} already; a version is never replaced",
+                code="already-exists",
+                path=target,
+            )
         partial.rename(target)
         flush(target.parent)
     except OSError as error:
-        raise StorageError(f"cannot write the model version {target}: {error}") from error
+        raise StorageError(
+            f"cannot write the model version {target}: {error}",
+            code="no-space" if error.errno == errno.ENOSPC else "cannot-write",
+            path=target,
+        ) from error
     finally:
         with suppress(OSError):
             shutil.rmtree(partial)
@@ -229,11 +250,18 @@ def _open(
         if MANIFEST in names:
             return _check(opened, names, public_key)
         if public_key is not None:
-            raise ModelFileError(f"{directory} has no manifest, so nobody has signed it")
+            raise ModelFileError(
+                f"{directory} has no manifest, so nobody has signed it",
+                code="unsigned",
+                path=directory,
+                key=public_key,
+            )
         if left := {DESCRIPTION, SIGNATURE}.intersection(names):
             raise ModelFileError(
                 f"the model version {directory} is not what was published:\n"
-                f"  {MANIFEST} is missing, and {', '.join(sorted(left))} is there"
+                f"  {MANIFEST} is missing, and {', '.join(sorted(left))} is there",
+                code="missing-file",
+                path=directory / MANIFEST,
             )
         return _take_plain(opened, names)
 
@@ -242,7 +270,12 @@ def _check(opened: OpenDirectory, names: Sequence[str], public_key: Path | None)
     text = opened.read(MANIFEST)
     if public_key is not None:
         if SIGNATURE not in names:
-            raise ModelFileError(f"{opened.path} is not signed, and {public_key} asks for that")
+            raise ModelFileError(
+                f"{opened.path} is not signed, and {public_key} asks for that",
+                code="unsigned",
+                path=opened.path,
+                key=public_key,
+            )
         check_signature(text, opened.read(SIGNATURE), public_key, str(opened.path))
     manifest = Manifest.from_json(text, str(opened.path / MANIFEST))
     manifest.require_names(names, str(opened.path))
@@ -267,7 +300,10 @@ def _take_plain(opened: OpenDirectory, names: Sequence[str]) -> ModelVersion:
     if len(stems) != 1:
         raise ModelFileError(
             f"{opened.path} has no {MANIFEST} and holds {len(stems)} models "
-            f"({', '.join(models) or 'none'}): it is no model version"
+            f"({', '.join(models) or 'none'}): it is no model version",
+            code="ambiguous" if stems else "missing-file",
+            path=opened.path,
+            valid=models,
         )
     stem = stems.pop()
     beside = [f"{stem}{suffix}" for suffix in COMPANIONS if f"{stem}{suffix}" in names]
@@ -289,12 +325,16 @@ def _compare(content: bytes, name: str, description: ModelDescription) -> list[s
     """Make sure that weights are for what the version says; return what cannot be told."""
     own, warning = _look_into(content, name)
     if own is None and description.architecture is not None:
-        raise ModelFileError(f"{name} cannot be read: {warning}")
+        raise ModelFileError(f"{name} cannot be read: {warning}", code="unknown-format", path=name)
     if own is not None and description.architecture is not None:
         try:
             description.require_words(own.words(), DESCRIPTION)
         except ForeignModelError as error:
-            raise ForeignModelError(f"{name} is for something else: {error}") from None
+            raise ForeignModelError(
+                f"{name} is for something else: {error}",
+                code=error.code,
+                **{**error.fields, "path": name},
+            ) from None
     return [warning] if warning else []
 
 
@@ -323,15 +363,23 @@ def _look_into(content: bytes, name: str) -> tuple[ModelDescription | None, str]
 def _require_names(files: Mapping[str, Path]) -> None:
     for name in files:
         if not FILE_NAME.fullmatch(name) or name in (MANIFEST, SIGNATURE, DESCRIPTION):
-            raise ModelFileError(f"a file of a model version cannot be called {name!r:.140}")
+            raise ModelFileError(
+                f"a file of a model version cannot be called {name!r:.140}",
+                code="invalid-value",
+                name=name,
+            )
     if not files:
-        raise ModelFileError("a model version without any file is none")
+        raise ModelFileError("a model version without any file is none", code="empty")
 
 
 def _copy(source: Path, target: Path) -> FileEntry:
     """Copy a file to the disk itself, and return what was copied."""
     if not source.is_file():
-        raise ModelFileError(f"the model file {source} does not exist, or is no file")
+        raise ModelFileError(
+            f"the model file {source} does not exist, or is no file",
+            code="not-a-file" if source.exists() else "missing-file",
+            path=source,
+        )
     digest, size = hashlib.sha256(), 0
     with source.open("rb", buffering=0) as content:
         handle = _create(target)

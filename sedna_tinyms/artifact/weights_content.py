@@ -78,11 +78,15 @@ def read_content(content: bytes, name: str) -> WeightsContent:
     """
     reader = _READERS.get(_suffix(name))
     if reader is None:
-        raise ModelFileError(f"{name} is no weights file (*.ckpt, *.onnx)")
+        raise ModelFileError(
+            f"{name} is no weights file (*.ckpt, *.onnx)", code="unknown-format", path=name
+        )
     with _damage_told(content, name):
         found = reader(memoryview(content))
     if not found.arrays:
-        raise ModelFileError(f"{name} ({len(content)} bytes) holds no parameters")
+        raise ModelFileError(
+            f"{name} ({len(content)} bytes) holds no parameters", code="empty", path=name
+        )
     return found
 
 
@@ -95,7 +99,7 @@ def require_whole(content: bytes, name: str) -> None:
     """
     suffix = _suffix(name)
     if suffix in _READERS and not content:
-        raise ModelFileError(f"{name} is empty (0 bytes)")
+        raise ModelFileError(f"{name} is empty (0 bytes)", code="empty", path=name)
     if suffix == ".ckpt" and _begins_as_checkpoint(memoryview(content)):
         read_content(content, name)
     elif suffix == ".onnx":
@@ -110,7 +114,9 @@ def _damage_told(content: bytes, name: str) -> Iterator[None]:
         yield
     except (ValueError, IndexError, TypeError, OverflowError, RecursionError) as error:
         raise ModelFileError(
-            f"{name} ({len(content)} bytes) is truncated, damaged or of another format: {error}"
+            f"{name} ({len(content)} bytes) is truncated, damaged or of another format: {error}",
+            code="damaged",
+            path=name,
         ) from error
 
 
@@ -124,7 +130,10 @@ def require_finite(arrays: Mapping[str, NDArray[Any]], name: str) -> None:
         if array.dtype.kind in "fc" and not np.isfinite(array).all():
             raise ModelFileError(
                 f"{name} holds NaN or infinity in the parameter {parameter!r}: the training that "
-                "wrote it diverged, or the file is damaged"
+                "wrote it diverged, or the file is damaged",
+                code="not-finite",
+                path=name,
+                name=parameter,
             )
 
 

@@ -93,7 +93,11 @@ class Engine(ABC):
         except SednaTinyMSError:
             raise
         except Exception as error:  # each engine has errors of its own
-            raise ModelFileError(f"{self.name} cannot compute this model: {error}") from error
+            raise ModelFileError(
+                f"{self.name} cannot compute this model: {error}",
+                code="unsupported",
+                engine=self.name,
+            ) from error
         return {
             name: np.concatenate(arrays).astype(np.float32, copy=False)
             for name, *arrays in zip(self.output_names, *parts, strict=True)
@@ -121,21 +125,34 @@ class Engine(ABC):
     def check(self, inputs: NDArray[Any]) -> None:
         """Refuse what `run` does not take, with the errors of `run`."""
         if self._closed:
-            raise ConfigurationError(f"this {self.name} engine is closed: open the model again")
+            raise ConfigurationError(
+                f"this {self.name} engine is closed: open the model again",
+                code="closed",
+                engine=self.name,
+            )
         if not isinstance(inputs, np.ndarray):
             raise ConfigurationError(
                 f"the inputs are a {type(inputs).__name__}; they must be a numpy array of "
-                f"{self.input_dtype}"
+                f"{self.input_dtype}",
+                code="wrong-type",
+                value=type(inputs).__name__,
+                expected=str(self.input_dtype),
             )
         if inputs.dtype != self.input_dtype:
             raise ConfigurationError(
-                f"the inputs are {inputs.dtype}; this model takes {self.input_dtype}"
+                f"the inputs are {inputs.dtype}; this model takes {self.input_dtype}",
+                code="wrong-type",
+                value=str(inputs.dtype),
+                expected=str(self.input_dtype),
             )
         if inputs.shape[1:] != self.input_shape or not len(inputs):
             wanted = ", ".join(map(str, ("N", *self.input_shape)))
             raise ConfigurationError(
                 f"the inputs have the shape {inputs.shape}; this model takes ({wanted}) with N of "
-                "1 or more"
+                "1 or more",
+                code="wrong-shape",
+                value=inputs.shape,
+                expected=self.input_shape,
             )
         if inputs.dtype == np.float32:
             _check_finite(inputs)
@@ -150,5 +167,7 @@ def _check_finite(inputs: NDArray[np.float32]) -> None:
     if len(bad):
         raise ConfigurationError(
             f"sample {bad[0]} of {len(inputs)} holds NaN or infinity"
-            + (f", and so do {len(bad) - 1} more" if len(bad) > 1 else "")
+            + (f", and so do {len(bad) - 1} more" if len(bad) > 1 else ""),
+            code="not-finite",
+            samples=bad.tolist(),
         )

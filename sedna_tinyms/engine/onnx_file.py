@@ -88,13 +88,19 @@ def read_onnx(model: str | os.PathLike[str] | bytes) -> OnnxFile:
         try:
             content = Path(model).read_bytes()
         except OSError as error:
-            raise ModelFileError(f"{source} cannot be read: {error}") from error
+            raise ModelFileError(
+                f"{source} cannot be read: {error}",
+                code="missing-file" if isinstance(error, FileNotFoundError) else "unreadable-file",
+                path=model,
+            ) from error
     try:
         _require_weights_inside(memoryview(content))
         inputs, outputs, metadata, structure = _parse(content)
     except (ValueError, IndexError, RecursionError) as error:
         raise ModelFileError(
-            f"{source} is not a whole ONNX model ({error}): copy or export it again"
+            f"{source} is not a whole ONNX model ({error}): copy or export it again",
+            code="damaged",
+            path=None if isinstance(model, bytes) else model,
         ) from error
     return OnnxFile(content, source, _only(inputs, source), outputs, metadata, structure)
 
@@ -103,19 +109,29 @@ def _only(inputs: tuple[TensorInfo, ...], source: str) -> TensorInfo:
     """Return the one input, if it is of the kind that an engine runs."""
     if len(inputs) != 1:
         names = ", ".join(tensor.name for tensor in inputs) or "none"
-        raise ForeignModelError(f"{source} has the inputs {names}; an engine runs models with one")
+        raise ForeignModelError(
+            f"{source} has the inputs {names}; an engine runs models with one",
+            code="unsupported",
+            value=[tensor.name for tensor in inputs],
+        )
     tensor = inputs[0]
     if tensor.element_type not in DTYPES:
         raise ForeignModelError(
             f"{source} takes {tensor.name!r} of ONNX's element type {tensor.element_type}; "
-            "an engine gives float32 (1) or uint8 (2)"
+            "an engine gives float32 (1) or uint8 (2)",
+            code="wrong-type",
+            name=tensor.name,
+            value=tensor.element_type,
         )
     shape = tensor.shape
     if len(shape) < 2 or shape[0] != FREE or FREE in shape[1:]:
         shown = ", ".join("any" if size == FREE else str(size) for size in shape)
         raise ForeignModelError(
             f"{source} takes {tensor.name!r} of shape ({shown}); its first axis must be free (any "
-            "number of samples) and the others fixed: export it again with a free batch axis"
+            "number of samples) and the others fixed: export it again with a free batch axis",
+            code="wrong-shape",
+            name=tensor.name,
+            value=shape,
         )
     return tensor
 

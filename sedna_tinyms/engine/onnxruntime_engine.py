@@ -46,7 +46,11 @@ class OnnxRuntimeEngine(Engine):
             )
         except Exception as error:  # its exceptions have no common base but this
             reason = str(error).strip().splitlines()[0]
-            raise ModelFileError(f"ONNX Runtime cannot load {model.source}: {reason}") from error
+            raise ModelFileError(
+                f"ONNX Runtime cannot load {model.source}: {reason}",
+                code="unsupported",
+                engine=self.name,
+            ) from error
         # The whole file is kept for a second attempt with other providers, of which there is none.
         self._session._model_bytes = None
         self._input = model.input.name

@@ -144,12 +144,16 @@ def _candidates(engine: str, threads: int | None, precision: str, batch: int) ->
     if not installed:
         raise MissingExtraError(
             "running an ONNX model needs an engine, and none is installed: "
-            "pip install 'sedna-tinyms[edge]' for ONNX Runtime, or 'sedna-tinyms[openvino]'"
+            "pip install 'sedna-tinyms[edge]' for ONNX Runtime, or 'sedna-tinyms[openvino]'",
+            code="missing-extra",
+            extra="edge",
         )
     for name in installed:
         if find_spec(name) is None:
             raise MissingExtraError(
-                f"the engine {name} is not installed: pip install 'sedna-tinyms[{EXTRAS[name]}]'"
+                f"the engine {name} is not installed: pip install 'sedna-tinyms[{EXTRAS[name]}]'",
+                code="missing-extra",
+                extra=EXTRAS[name],
             )
     return [choice for name in installed for choice in _choices(name, threads, precision, engine)]
 
@@ -227,7 +231,7 @@ def _measure(
                 engines[name] = opened.enter_context(ENGINES[choice.engine](file, choice))
             except (ModelFileError, MissingExtraError) as error:
                 logger.warning("%s is left out: %s", name, error)
-                failures.add(str(error))
+                failures.add(str(error), code=error.code, **error.fields)
         if not engines:
             raise failures.as_error(ModelFileError, f"no engine can load {file.source}")
         seconds = _best_runs(engines, batch)
@@ -260,19 +264,37 @@ def _check_arguments(engine: str, threads: int, precision: str, batch: int) -> N
     if engine == "mindspore":
         problems.add(
             "engine is 'mindspore', which runs a network and no file: "
-            "use sedna_tinyms.engine.mindspore_engine.MindSporeEngine(network, ...)"
+            "use sedna_tinyms.engine.mindspore_engine.MindSporeEngine(network, ...)",
+            code="unsupported",
+            name="engine",
+            value=engine,
         )
     elif engine not in names:
         problems.add(
             f"engine is {engine!r}{did_you_mean(engine, names)}; it must be one of "
-            + ", ".join(names)
+            + ", ".join(names),
+            code="unknown-name",
+            name="engine",
+            value=engine,
+            valid=names,
         )
     if precision not in PRECISIONS:
         hint = did_you_mean(precision, PRECISIONS)
-        problems.add(f"precision is {precision!r}{hint}; it must be one of {', '.join(PRECISIONS)}")
+        problems.add(
+            f"precision is {precision!r}{hint}; it must be one of {', '.join(PRECISIONS)}",
+            code="unknown-name",
+            name="precision",
+            value=precision,
+            valid=PRECISIONS,
+        )
     for name, value in (("threads", threads), ("batch", batch)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            problems.add(f"{name} is {value!r}; it must be a whole number of at least 1")
+            problems.add(
+                f"{name} is {value!r}; it must be a whole number of at least 1",
+                code="out-of-range",
+                name=name,
+                value=value,
+            )
     problems.raise_as(ConfigurationError, "the model cannot be opened")
 
 
@@ -285,14 +307,32 @@ def _check_face(
     problems = Problems()
     found = file.input.shape[1:]
     if input_shape is not None and tuple(input_shape) != found:
-        problems.add(f"it takes samples of shape {found}, not {tuple(input_shape)}")
+        problems.add(
+            f"it takes samples of shape {found}, not {tuple(input_shape)}",
+            code="wrong-shape",
+            name=file.input.name,
+            value=found,
+            expected=tuple(input_shape),
+        )
     shapes = file.output_shapes
     for name, wanted in (outputs or {}).items():
         if name not in shapes:
             hint = did_you_mean(name, shapes)
-            problems.add(f"it has no output {name!r}{hint}, but {', '.join(shapes)}")
+            problems.add(
+                f"it has no output {name!r}{hint}, but {', '.join(shapes)}",
+                code="unknown-name",
+                name="output",
+                value=name,
+                valid=list(shapes),
+            )
         elif not _agrees(shapes[name], tuple(wanted)):
-            problems.add(f"its output {name!r} has the shape {shapes[name]}, not {tuple(wanted)}")
+            problems.add(
+                f"its output {name!r} has the shape {shapes[name]}, not {tuple(wanted)}",
+                code="wrong-shape",
+                name=name,
+                value=shapes[name],
+                expected=tuple(wanted),
+            )
     problems.raise_as(ForeignModelError, f"{file.source} is another model than the one expected")
 
 

@@ -56,7 +56,9 @@ class OpenVinoEngine(Engine):
                 self._request.infer([np.zeros((1, *shape), dtype)], share_inputs=True)
             except RuntimeError as error:
                 raise ModelFileError(
-                    f"OpenVINO cannot load {model.source}: {_reason(error)}"
+                    f"OpenVINO cannot load {model.source}: {_reason(error)}",
+                    code="unsupported",
+                    engine=self.name,
                 ) from error
         self._running = threading.Lock()
 

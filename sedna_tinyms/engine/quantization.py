@@ -123,7 +123,13 @@ def quantize(
         from onnxruntime import quantization
     samples = calibration if samples is None else samples
     if labels is not None and len(labels) != len(samples):
-        raise ConfigurationError(f"there are {len(labels)} labels for {len(samples)} samples")
+        raise ConfigurationError(
+            f"there are {len(labels)} labels for {len(samples)} samples",
+            code="wrong-length",
+            name="labels",
+            value=len(labels),
+            expected=len(samples),
+        )
     file = read_onnx(model)
     with open_engine(file.content, "onnxruntime") as engine:
         engine.check(calibration)
@@ -167,7 +173,11 @@ def _outputs(engine: Engine, samples: NDArray[Any], output: str) -> NDArray[np.f
     if output not in engine.output_names:
         hint = did_you_mean(output, engine.output_names)
         raise ConfigurationError(
-            f"the model has no output {output!r}{hint}, but {', '.join(engine.output_names)}"
+            f"the model has no output {output!r}{hint}, but {', '.join(engine.output_names)}",
+            code="unknown-name",
+            name="output",
+            value=output,
+            valid=engine.output_names,
         )
     return engine.run(samples)[output]
 

@@ -43,7 +43,11 @@ def generate_image_list(
     """
     root = Path(directory)
     if not root.is_dir():
-        raise DatasetError(f"the image directory {root} does not exist or is no directory")
+        raise DatasetError(
+            f"the image directory {root} does not exist or is no directory",
+            code="not-a-directory" if root.exists() else "missing-file",
+            path=root,
+        )
     found = sorted(
         str(path)
         for path in root.rglob("*")
@@ -73,20 +77,34 @@ def read_image_folder(
     """
     root = Path(path)
     if not root.is_dir():
-        raise DatasetError(f"the image folder {root} does not exist or is no directory")
+        raise DatasetError(
+            f"the image folder {root} does not exist or is no directory",
+            code="not-a-directory" if root.exists() else "missing-file",
+            path=root,
+        )
     found = sorted(d.name for d in root.iterdir() if d.is_dir() and not d.name.startswith("."))
     names = tuple(found if class_names is None else class_names)
     problems = Problems()
     for name in found:
         if name not in names:
-            problems.add(f"{root / name}: unknown class {name!r}{did_you_mean(name, names)}")
-    problems.raise_as(DatasetError, f"the image folder {root} has other classes than {names}")
+            problems.add(
+                f"{root / name}: unknown class {name!r}{did_you_mean(name, names)}",
+                code="unknown-class",
+                path=root / name,
+                value=name,
+                valid=names,
+            )
+    problems.raise_as(
+        DatasetError, f"the image folder {root} has other classes than {names}", path=root
+    )
 
     samples = [
         (image, names.index(name)) for name in found for image in generate_image_list(root / name)
     ]
     if not samples:
         raise DatasetError(
-            f"the image folder {root} has no pictures; it must have one subdirectory a class"
+            f"the image folder {root} has no pictures; it must have one subdirectory a class",
+            code="empty",
+            path=root,
         )
     return LabelledImages([image for image, _ in samples], [label for _, label in samples], names)

@@ -62,15 +62,23 @@ def load_img(path: str | os.PathLike[str], least_side: int | None = None) -> Ima
             ImageOps.exif_transpose(image, in_place=True)
             return to_rgb(image)
     except FileNotFoundError:
-        raise DatasetError(f"the picture {os.fspath(path)} does not exist") from None
+        raise DatasetError(
+            f"the picture {os.fspath(path)} does not exist", code="missing-file", path=path
+        ) from None
     except IsADirectoryError:
-        raise DatasetError(f"the picture {os.fspath(path)} is a directory") from None
+        raise DatasetError(
+            f"the picture {os.fspath(path)} is a directory", code="not-a-file", path=path
+        ) from None
     except UnidentifiedImageError:
         raise DatasetError(
-            f"{os.fspath(path)} is no picture (or in a format that Pillow does not know)"
+            f"{os.fspath(path)} is no picture (or in a format that Pillow does not know)",
+            code="bad-picture",
+            path=path,
         ) from None
     except DECODER_ERRORS as error:
-        raise DatasetError(f"the picture {os.fspath(path)} cannot be read: {error}") from error
+        raise DatasetError(
+            f"the picture {os.fspath(path)} cannot be read: {error}", code="bad-picture", path=path
+        ) from error
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -120,7 +128,11 @@ def as_rgb(picture: Picture) -> NDArray[Any]:
         try:
             return np.asarray(to_rgb(picture))
         except ValueError as error:
-            raise DatasetError(f"a picture of mode {picture.mode} is unusable: {error}") from error
+            raise DatasetError(
+                f"a picture of mode {picture.mode} is unusable: {error}",
+                code="bad-picture",
+                mode=picture.mode,
+            ) from error
     if isinstance(picture, str | os.PathLike):
         return np.asarray(load_img(picture))
     if not isinstance(picture, np.ndarray):
@@ -131,18 +143,27 @@ def as_rgb(picture: Picture) -> NDArray[Any]:
     if picture.ndim not in (2, 3) or picture.size == 0 or channels[0] not in (1, 2, 3, 4):
         raise DatasetError(
             f"an array of shape {picture.shape} is no picture; it must be (H, W) or (H, W, C) "
-            "with 1 to 4 channels"
+            "with 1 to 4 channels",
+            code="wrong-shape",
+            value=picture.shape,
         )
     pixels = picture.reshape(*picture.shape[:2], -1)
     pixels = np.repeat(pixels[..., :1], 3, axis=2) if channels[0] < 3 else pixels[..., :3]
     if pixels.dtype.kind == "f":
         return np.ascontiguousarray(pixels, np.float32)
     if pixels.dtype.kind not in "iu":
-        raise DatasetError(f"an array of {picture.dtype} is no picture; it must hold numbers")
+        raise DatasetError(
+            f"an array of {picture.dtype} is no picture; it must hold numbers",
+            code="wrong-type",
+            value=str(picture.dtype),
+        )
     if pixels.min() < 0 or pixels.max() > 255:
         raise DatasetError(
             f"an array with values from {pixels.min()} to {pixels.max()} is no picture; "
-            "whole numbers must lie between 0 and 255"
+            "whole numbers must lie between 0 and 255",
+            code="out-of-range",
+            least=int(pixels.min()),
+            most=int(pixels.max()),
         )
     return np.ascontiguousarray(pixels, np.uint8)
 
@@ -162,7 +183,9 @@ def digest(picture: Picture) -> str:
             return hashlib.sha256(Path(picture).read_bytes()).hexdigest()
         except OSError as error:
             raise DatasetError(
-                f"the picture {os.fspath(picture)} cannot be read: {error.strerror}"
+                f"the picture {os.fspath(picture)} cannot be read: {error.strerror}",
+                code="missing-file" if isinstance(error, FileNotFoundError) else "unreadable-file",
+                path=picture,
             ) from error
     pixels = as_rgb(picture)
     content = hashlib.sha256(f"{pixels.dtype} {pixels.shape}\n".encode())

@@ -85,7 +85,7 @@ def pixel_batches(
         If `size`, `batch_size` or `threads` is no whole number of at least 1.
     """
     _require_positive(size=size, batch_size=batch_size, threads=threads)
-    complaints: list[str] = []
+    complaints: list[DatasetError] = []
     with ThreadPoolExecutor(threads or _cores()) as pool:
         try:
             for batch in _begun_ahead(pool, pictures, size, batch_size):
@@ -101,7 +101,7 @@ class _Batch(NamedTuple):
     """Pictures that are being decoded."""
 
     pixels: NDArray[np.uint8]
-    portions: list[Future[list[str]]]
+    portions: list[Future[list[DatasetError]]]
 
     @classmethod
     def begin(
@@ -113,8 +113,8 @@ class _Batch(NamedTuple):
         ]
         return cls(pixels, portions)
 
-    def complaints(self) -> list[str]:
-        """Wait until all is decoded; say which pictures could not be."""
+    def complaints(self) -> list[DatasetError]:
+        """Wait until all is decoded; return an error for each picture that could not be."""
         return [complaint for portion in self.portions for complaint in portion.result()]
 
 
@@ -130,13 +130,13 @@ def _begun_ahead(
     yield from begun
 
 
-def _decode(pictures: Sequence[Picture], pixels: NDArray[np.uint8]) -> list[str]:
+def _decode(pictures: Sequence[Picture], pixels: NDArray[np.uint8]) -> list[DatasetError]:
     complaints = []
     for picture, place in zip(pictures, pixels, strict=True):
         try:
             place[:] = _cropped(picture, place.shape[-1])
         except DatasetError as error:
-            complaints.append(str(error))
+            complaints.append(error)
     return complaints
 
 
@@ -157,24 +157,38 @@ def _image(picture: Picture, least_side: int) -> Image.Image:
     rgb: NDArray[Any] = as_rgb(picture)
     if rgb.dtype != np.uint8:
         if not np.isfinite(rgb).all():
-            raise DatasetError(f"an array of shape {rgb.shape} holds NaN or infinity: no picture")
+            raise DatasetError(
+                f"an array of shape {rgb.shape} holds NaN or infinity: no picture",
+                code="not-finite",
+                value=rgb.shape,
+            )
         rgb = np.rint(rgb).clip(0, 255).astype(np.uint8)
     return Image.fromarray(rgb)
 
 
-def _raise(complaints: Sequence[str], count: int) -> None:
+def _raise(complaints: Sequence[DatasetError], count: int) -> None:
     problems = Problems()
     for complaint in complaints:
-        problems.add(complaint)
+        problems.add(str(complaint), code=complaint.code, **complaint.fields)
     problems.raise_as(DatasetError, f"{len(complaints)} of {count} pictures fail")
 
 
 def _require_positive(**values: int | None) -> None:
     for name, value in values.items():
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-            raise ConfigurationError(f"{name} is {value!r}; it must be a whole number")
+            raise ConfigurationError(
+                f"{name} is {value!r}; it must be a whole number",
+                code="not-an-integer",
+                name=name,
+                value=value,
+            )
         if value is not None and value < 1:
-            raise ConfigurationError(f"{name} is {value}; it must be at least 1")
+            raise ConfigurationError(
+                f"{name} is {value}; it must be at least 1",
+                code="out-of-range",
+                name=name,
+                value=value,
+            )
 
 
 def _cores() -> int:
