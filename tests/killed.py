@@ -23,6 +23,10 @@ def arm(deadly):
             return _real(*arguments, **named)
         setattr(os, name, call)
 
+# Once in this process, so that none of its children has to import anything.
+shutil.copytree(template, copies / "whole")
+work(copies / "whole")
+
 step = 0
 while True:
     step += 1
