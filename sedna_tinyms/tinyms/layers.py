@@ -19,7 +19,7 @@ from mindspore.nn.wrap import *  # noqa: F403
 from sedna_tinyms.tinyms.left_out import left_out
 
 __all__ = ["GraphLayer", "Layer", "LayerList", "SequentialLayer"]
-__all__ += [*_layer.__all__, *_wrap.__all__]
+__all__ += [*dict.fromkeys([*_layer.__all__, *_wrap.__all__])]  # MindSpore lists one of them twice
 
 if TYPE_CHECKING:
 

@@ -2,8 +2,7 @@
 
 import importlib
 import json
-import subprocess
-import sys
+import re
 from types import ModuleType
 
 import pytest
@@ -97,34 +96,43 @@ MODULES_LEFT_OUT = {
     "utils.eval": "it serves CycleGAN's networks",
 }
 
-PUBLIC = [
-    (module, name)
-    for module, names in NAMES.items()
-    for name in names.split()
-    if name not in LEFT_OUT.get(module, {})
-]
-
 
 def full_name(module):
     return f"{CORE}.{module}".rstrip(".")
 
 
-@pytest.mark.parametrize(("module", "name"), PUBLIC)
-def test_a_program_can_import(module, name):
+def found_by(statement):
     scope = {}
-    exec(f"from {full_name(module)} import {name} as imported", scope)  # noqa: S102
+    exec(statement, scope)  # noqa: S102
+    return scope
+
+
+@pytest.mark.parametrize("module", NAMES)
+def test_a_program_can_import_every_name_alone_and_by_star(module):
+    wanted = set(NAMES[module].split()) - set(LEFT_OUT.get(module, {}))
+    alone = found_by(f"from {full_name(module)} import {', '.join(sorted(wanted))}")
     # A function is not to be hidden behind the module of its name.
-    assert module == "" or not isinstance(scope["imported"], ModuleType)
+    assert module == "" or not any(isinstance(alone[name], ModuleType) for name in wanted)
+
+    listed = importlib.import_module(full_name(module)).__all__
+    by_star = found_by(f"from {full_name(module)} import *")
+    assert set(listed) <= by_star.keys()
+    assert len(set(listed)) == len(listed)
+    assert all(by_star[name] is alone[name] for name in wanted & set(listed))
 
 
-@pytest.mark.parametrize(
-    ("module", "name"), [(module, name) for module, names in LEFT_OUT.items() for name in names]
-)
-def test_what_is_left_out_says_why_and_what_to_use(module, name):
-    assert name in NAMES[module].split()
-    for statement in (f"from {full_name(module)} import {name}", f"imported.{name}"):
-        with pytest.raises(ImportError, match=rf"TinyMS's {name} is left out: .+\. (Use|Build) "):
-            exec(statement, {"imported": importlib.import_module(full_name(module))})  # noqa: S102
+def test_what_is_left_out_says_why_and_what_to_use():
+    for module, names in LEFT_OUT.items():
+        assert set(names) <= set(NAMES[module].split())
+        imported = importlib.import_module(full_name(module))
+        assert not set(names) & found_by(f"from {full_name(module)} import *").keys()
+        for name, reason in names.items():
+            assert re.search(r"\. (Use|Build) ", reason), name
+            for statement in (f"from {full_name(module)} import {name}", f"imported.{name}"):
+                with pytest.raises(ImportError) as raised:
+                    exec(statement, {"imported": imported})  # noqa: S102
+                assert name in str(raised.value), statement
+                assert reason in str(raised.value), statement
 
 
 def test_a_name_that_never_was_is_missing_as_in_any_module():
@@ -136,13 +144,6 @@ def test_a_name_that_never_was_is_missing_as_in_any_module():
 def test_a_module_that_is_left_out_is_not_there(module):
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module(full_name(module))
-
-
-@pytest.mark.parametrize("module", NAMES)
-def test_everything_can_be_imported_at_once(module):
-    scope = {}
-    exec(f"from {full_name(module)} import *", scope)  # noqa: S102
-    assert set(importlib.import_module(full_name(module)).__all__) <= scope.keys()
 
 
 HEAVY = {
@@ -163,16 +164,20 @@ HEAVY = {
 }
 
 
-def imported_by(*modules):
-    """Import modules in a new interpreter; return the names of all modules that this brought."""
-    code = f"import json, sys, {', '.join(modules)}; print(json.dumps(list(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
-    )
-    return set(json.loads(done.stdout))
+@pytest.fixture
+def imported_by(forking):
+    """Return what imports modules in a new process and gives the names of all that this brought."""
+
+    def names(*modules):
+        code = f"import json, sys, {', '.join(modules)}; print(json.dumps(list(sys.modules)))"
+        done = forking.run("-c", code)
+        assert done.returncode == 0, done.stderr
+        return set(json.loads(done.stdout))
+
+    return names
 
 
-def test_no_module_but_serving_brings_a_heavy_package():
+def test_no_module_but_serving_brings_a_heavy_package(imported_by):
     modules = [full_name(module) for module in NAMES if module != "serving"]
     assert imported_by(*modules) & HEAVY == set()
 
@@ -187,5 +192,5 @@ def test_no_module_but_serving_brings_a_heavy_package():
         ("vision", ("model", "serving", "hub")),
     ],
 )
-def test_a_module_does_not_bring_the_others(module, others):
+def test_a_module_does_not_bring_the_others(imported_by, module, others):
     assert imported_by(full_name(module)).isdisjoint(map(full_name, others))
