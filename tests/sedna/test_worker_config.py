@@ -57,25 +57,25 @@ def test_settings_come_from_files_too(tmp_path, text):
 
 
 @pytest.mark.parametrize(
-    "source",
+    ("source", "code"),
     [
-        "[1]",
-        "no json",
-        "absent.yaml",
-        "settings.py",
-        "{",
-        pytest.param('{"a":' * 50_000, id="nested"),
+        ("[1]", "wrong-type"),
+        ("no json", "invalid-value"),
+        ("absent.yaml", "unreadable-file"),
+        ("settings.py", "invalid-value"),
+        ("{", "invalid-value"),
+        pytest.param('{"a":' * 50_000, "invalid-value", id="nested"),
     ],
 )
-def test_settings_that_are_none_are_refused(source):
-    with pytest.raises(ConfigurationError):
+def test_settings_that_are_none_are_refused(raises, source, code):
+    with raises(ConfigurationError, code, golden=False, value=source):
         Config(source)
 
 
-def test_an_object_in_yaml_is_not_constructed(tmp_path):
+def test_an_object_in_yaml_is_not_constructed(raises, tmp_path):
     path = tmp_path / "settings.yaml"
     path.write_text("!!python/object/apply:os.system ['true']")
-    with pytest.raises(ConfigurationError, match="cannot read settings"):
+    with raises(ConfigurationError, "invalid-value", golden=False, value=str(path)):
         Config(path)
 
 
@@ -129,12 +129,12 @@ def define(name):
     return function
 
 
-def test_another_thing_under_a_taken_name_is_refused_and_the_same_again_is_not():
+def test_another_thing_under_a_taken_name_is_refused_and_the_same_again_is_not(raises):
     shelf = "test: duplicates"
     ClassFactory.register_cls(define("one"), shelf, alias="x")
     again = ClassFactory.register_cls(define("one"), shelf, alias="x")
     assert ClassFactory.get_cls(shelf, "x") is again
-    with pytest.raises(ConfigurationError, match="already"):
+    with raises(ConfigurationError, "duplicate", name="x", golden=False):
         ClassFactory.register_cls(define("two"), shelf, alias="x")
 
 
@@ -144,7 +144,8 @@ def test_a_name_may_be_that_of_a_shelf():
 
 
 @pytest.mark.parametrize("name", ["Treshold", None])
-def test_an_unknown_name_is_a_value_error_that_lists_the_known(name):
+def test_an_unknown_name_is_a_value_error_that_lists_the_known(raises, name):
     ClassFactory.register_cls(define("t"), "test: unknown", alias="Threshold")
-    with pytest.raises(ValueError, match="registered: Threshold"):
+    with raises(ConfigurationError, "unknown-name", name=name, valid=("Threshold",)) as raised:
         ClassFactory.get_cls("test: unknown", name)
+    assert isinstance(raised.value, ValueError)

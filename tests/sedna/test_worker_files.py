@@ -76,10 +76,10 @@ def test_clean_folder_empties_what_is_there(tmp_path):
     assert not any((tmp_path / "out").iterdir())
 
 
-def test_a_missing_source_is_an_error_and_leaves_nothing(tmp_path):
-    with pytest.raises(StorageError, match="no such file"):
+def test_a_missing_source_is_an_error_and_leaves_nothing(raises, tmp_path):
+    with raises(StorageError, "missing-file", path=tmp_path / "absent"):
         FileOps.download(tmp_path / "absent", tmp_path / "copy")
-    with pytest.raises(StorageError):
+    with raises(StorageError, "missing-file", path=tmp_path / "absent"):
         FileOps.upload(tmp_path / "absent", tmp_path / "copy")
     assert not any(tmp_path.iterdir())
 
@@ -100,9 +100,9 @@ def test_a_failed_upload_keeps_the_source(tmp_path):
     source.write_text("model")
     with pytest.raises((StorageError, MissingExtraError)):
         FileOps.upload(source, "gs://no-such-bucket-anywhere/m.ckpt")
-    with pytest.raises(StorageError, match="cannot transfer http://"):
+    with pytest.raises(StorageError):
         FileOps.upload(source, "http://127.0.0.1:9/m.ckpt")
-    with pytest.raises(StorageError, match="Protocol not known: nonsense"):
+    with pytest.raises(StorageError):
         FileOps.upload(source, "nonsense://host/m.ckpt")
     assert source.read_text() == "model"
 
@@ -115,7 +115,7 @@ def test_a_copy_is_readable_by_the_container_s_other_user(tmp_path):
     assert (tmp_path / "copy").stat().st_mode & 0o777 == 0o644
 
 
-def test_object_storage_takes_files_and_directories(bucket, tmp_path):
+def test_object_storage_takes_files_and_directories(raises, bucket, tmp_path):
     (tmp_path / "run" / "train").mkdir(parents=True)
     (tmp_path / "run" / "train" / "m.ckpt").write_text("model")
     FileOps.upload(tmp_path / "run", "memory://bucket/job", clean=False)
@@ -126,28 +126,28 @@ def test_object_storage_takes_files_and_directories(bucket, tmp_path):
     assert (tmp_path / "all" / "train" / "m.ckpt").read_text() == "model"
     FileOps.upload("memory://bucket/job/train/m.ckpt", "memory://bucket/copy.ckpt")
     assert bucket.cat("/bucket/copy.ckpt") == b"model"
-    with pytest.raises(StorageError, match="cannot transfer memory://bucket/absent"):
+    with raises(StorageError, "missing-file", path="memory://bucket/absent"):
         FileOps.download("memory://bucket/absent", tmp_path / "absent")
     assert not (tmp_path / "absent").exists()
 
 
-def test_files_come_over_http(web, tmp_path):
+def test_files_come_over_http(raises, web, tmp_path):
     root, url = web
     (root / "m.ckpt").write_text("model")
     FileOps.download(f"{url}/m.ckpt", tmp_path / "m.ckpt")
     assert (tmp_path / "m.ckpt").read_text() == "model"
-    with pytest.raises(StorageError, match="absent"):
+    with raises(StorageError, "missing-file", path=f"{url}/absent"):
         FileOps.download(f"{url}/absent", tmp_path / "absent")
     assert not (tmp_path / "absent").exists()
 
 
-def test_the_missing_package_is_named(monkeypatch, tmp_path):
+def test_the_missing_package_is_named(raises, monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "s3fs", None)
-    with pytest.raises(MissingExtraError, match=r"s3fs: pip install 'sedna-tinyms\[remote\]'"):
+    with raises(MissingExtraError, "missing-extra", golden=False, extra="remote"):
         FileOps.download("s3://bucket/m.ckpt", tmp_path / "m.ckpt")
 
 
-def test_archives_are_packed_and_unpacked_without_leaving_the_directory(tmp_path):
+def test_archives_are_packed_and_unpacked_without_leaving_the_directory(raises, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.txt").write_text("a")
     FileOps.upload(tmp_path / "data", tmp_path / "data.packed.tar.gz", tar=True)
@@ -155,19 +155,19 @@ def test_archives_are_packed_and_unpacked_without_leaving_the_directory(tmp_path
     assert (tmp_path / "unpacked" / "a.txt").read_text() == "a"
     with tarfile.open(tmp_path / "evil.tar.gz", "w:gz") as archive:
         archive.add(tmp_path / "unpacked" / "a.txt", arcname="../escaped.txt")
-    with pytest.raises(StorageError, match="evil"):
+    with raises(StorageError, "unsafe-archive", golden=False, path=tmp_path / "evil.tar.gz"):
         FileOps.download(tmp_path / "evil.tar.gz", tmp_path / "evil", unzip=True)
     assert not (tmp_path / "escaped.txt").exists()
 
 
-def test_an_archive_that_is_refused_leaves_what_was_there(tmp_path, monkeypatch):
+def test_an_archive_that_is_refused_leaves_what_was_there(raises, tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.txt").write_text("much" * 1000)
     FileOps.upload(tmp_path / "data", tmp_path / "data.packed.tar.gz", tar=True, clean=False)
     (tmp_path / "unpacked").mkdir()
     (tmp_path / "unpacked" / "old.txt").write_text("old")
     monkeypatch.setattr("sedna_tinyms.sedna.common.file_ops.MOST_UNPACKED_BYTES", 3999)
-    with pytest.raises(StorageError, match="more than the 3999 bytes"):
+    with raises(StorageError, "too-large", golden=False, path=tmp_path / "data.packed.tar.gz"):
         FileOps.download(tmp_path / "data.packed.tar.gz", tmp_path / "unpacked", unzip=True)
     assert [path.name for path in (tmp_path / "unpacked").iterdir()] == ["old.txt"]
     monkeypatch.undo()
@@ -188,19 +188,19 @@ class Exploit:
         return (pytest.fail, ("a pickle was executed",))
 
 
-def test_json_nested_without_end_is_refused(tmp_path):
+def test_json_nested_without_end_is_refused(raises, tmp_path):
     (tmp_path / "deep").write_text("[" * 100_000)
-    with pytest.raises(ConfigurationError, match="is not JSON"):
+    with raises(ConfigurationError, "not-json", golden=False, path=tmp_path / "deep"):
         FileOps.load(tmp_path / "deep")
 
 
-def test_nothing_is_unpickled(tmp_path):
+def test_nothing_is_unpickled(raises, tmp_path):
     (tmp_path / "evil").write_bytes(pickle.dumps(Exploit()))
-    with pytest.raises(ConfigurationError, match="pickle"):
+    with raises(ConfigurationError, "not-json", golden=False, path=tmp_path / "evil"):
         FileOps.load(tmp_path / "evil")
-    with pytest.raises(ConfigurationError, match="can run any code"):
+    with raises(ConfigurationError, "unsupported"):
         FileOps.load_pickle(tmp_path / "evil")
-    with pytest.raises(ConfigurationError, match="can run any code"):
+    with raises(ConfigurationError, "unsupported"):
         FileOps.dump_pickle({}, tmp_path / "new")
 
 

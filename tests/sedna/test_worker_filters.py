@@ -60,13 +60,13 @@ def test_short_boxes_are_not_hard():
 
 
 @pytest.mark.parametrize("kind", [ThresholdFilter, IBTFilter])
-def test_probabilities_for_a_filter_of_boxes_are_an_error_that_names_the_right_filter(kind):
-    with pytest.raises(ConfigurationError, match="use CrossEntropy"):
+def test_probabilities_for_a_filter_of_boxes_are_an_error_that_names_the_right_filter(raises, kind):
+    with raises(ConfigurationError, "wrong-shape"):
         kind()([0.3, 0.7])
 
 
-def test_boxes_for_the_filter_of_probabilities_are_an_error():
-    with pytest.raises(ConfigurationError, match="flat list"):
+def test_boxes_for_the_filter_of_probabilities_are_an_error(raises):
+    with raises(ConfigurationError, "wrong-shape", name="CrossEntropy"):
         CrossEntropyFilter()(boxes(0.3))
 
 
@@ -78,8 +78,8 @@ def test_parameters_may_be_the_strings_of_a_job_yaml():
     assert CrossEntropyFilter("0.5")([0.5, 0.5])
 
 
-def test_a_parameter_that_is_no_number_is_named():
-    with pytest.raises(ConfigurationError, match="random_ratio of the hard-example filter Random"):
+def test_a_parameter_that_is_no_number_is_named(raises):
+    with raises(ConfigurationError, "not-a-number", name="random_ratio", value="often"):
         RandomFilter(random_ratio="often")
 
 

@@ -44,7 +44,7 @@ class TxtDataParse(BaseDataSource):
         """
         samples: list[Any] = []
         labels: list[Any] = []
-        missing: list[str] = []
+        unlabelled = Problems()
         for name, text in read_texts(files):
             # As Sedna counts: splitlines() parts lines at U+2028 and form feeds too.
             for number, line in enumerate(text.split("\n"), 1):
@@ -60,11 +60,14 @@ class TxtDataParse(BaseDataSource):
                     continue
                 labels.append(parts[1] if len(parts) > 1 else 0)
                 if len(parts) < 2:
-                    missing.append(f"{name}:{number}: {line.strip()!r} has no label")
-        if 0 < len(missing) < len(labels):
-            problems = Problems()
-            problems.lines.extend(missing)
-            problems.raise_as(DatasetError, "some samples have no label")
+                    unlabelled.add(
+                        f"{name}:{number}: {line.strip()!r} has no label",
+                        code="missing-label",
+                        path=str(name),
+                        line=number,
+                    )
+        if len(unlabelled.lines) < len(labels):
+            unlabelled.raise_as(DatasetError, "some samples have no label")
         self.x, self.y = as_array(samples), as_array(labels)
 
     def _item(self, line: str) -> Any:
