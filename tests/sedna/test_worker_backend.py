@@ -124,7 +124,7 @@ def test_a_backend_that_only_kubeedge_has_is_an_error(raises, monkeypatch, name)
 
 def test_a_misspelt_backend_is_warned_about(monkeypatch, snapshot):
     monkeypatch.setenv("BACKEND_TYPE", "TINYM")
-    with pytest.warns(UserWarning) as warned:
+    with pytest.warns(UserWarning, match="BACKEND_TYPE") as warned:
         backend = set_backend(OneNumber)
     assert type(backend) is BackendBase
     assert [str(each.message) for each in warned] == snapshot
