@@ -19,7 +19,7 @@
     └── DownloadError ............ 14  a file from elsewhere did not arrive, or is not the right one
 
 Ctrl-C ends a command with 130, SIGTERM with 143 and the end of its terminal with 129, as in a
-shell. Each code has a page below ``docs/exit-codes/``.
+shell. ``sedna-tinyms help exit-code N`` prints what a code means and what to do.
 
 A message names the value at fault, where it came from, and what to do about it. Programs do not
 read the message: each error has a `code` such as ``"unknown-key"``, which stays the same from

@@ -28,6 +28,7 @@ COMMANDS = {
     "exec": "run a worker script with the TINYMS backend in place",
     "bench": "run a benchmark that comes with the source",
     "doctor": "find out what is wrong with this installation or machine",
+    "help": "explain a command, or what an exit code means and what to do",
 }
 
 
@@ -75,5 +76,5 @@ def _refuse(name: str, error: SednaTinyMSError) -> int:
 
 
 def exit_code_page(code: int) -> str:
-    """Return where the manual says what an exit code means and what to do."""
-    return f"(exit code {code}: docs/exit-codes/{code}.md)"
+    """Return the command that says what an exit code means and what to do."""
+    return f"(exit code {code}: for causes and remedies, run: sedna-tinyms help exit-code {code})"

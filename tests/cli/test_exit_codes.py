@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from toy_job import wait_until
 
+import sedna_tinyms
 from sedna_tinyms import errors
 from sedna_tinyms.diagnosis.installation import installed_version
 
-PAGES = Path(__file__).parents[2] / "docs" / "exit-codes"
+PAGES = Path(sedna_tinyms.__file__).parent / "exit_codes"
 SIGNALLED = {128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
 
 
@@ -175,8 +176,8 @@ def test_there_is_no_page_of_a_code_that_nothing_ends_with():
 def test_an_error_names_its_page(toy_job, tmp_path):
     shop = Shop(toy_job, tmp_path)
     assert shop.end_with_12() == 12
-    assert shop.errors.endswith("(exit code 12: docs/exit-codes/12.md)\n")
+    assert shop.errors.endswith("run: sedna-tinyms help exit-code 12)\n")
     assert shop.end_with_10() == 10
-    assert shop.errors.endswith("(exit code 10: docs/exit-codes/10.md)\n")
+    assert shop.errors.endswith("run: sedna-tinyms help exit-code 10)\n")
     assert shop.end_with_2() == 2
     assert "exit code" not in shop.errors

@@ -58,4 +58,4 @@ def test_a_name_that_no_file_can_have_is_no_traceback(words, capsys):
     error = capsys.readouterr().err
     assert error.startswith(f"sedna-tinyms {words[0]}: ")
     assert "File name too long" in error
-    assert error.endswith("docs/exit-codes/13.md)\n")
+    assert error.endswith("run: sedna-tinyms help exit-code 13)\n")

@@ -125,6 +125,7 @@ def test_the_command_works(edge):
     assert "run" in edge.run(edge.command, "--help")
     for command in COMMANDS:
         assert "usage:" in edge.run(edge.command, command, "--help")
+    assert "## What to do" in edge.run(edge.command, "help", "exit-code", "13")
     edge.run(edge.command, "validate", EXAMPLE / "job.yaml")
 
 
