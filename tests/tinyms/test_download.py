@@ -9,7 +9,7 @@ from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from local_server import serving
+from local_server import Site
 
 from sedna_tinyms.errors import ConfigurationError, DatasetError, DownloadError, StorageError
 from sedna_tinyms.tinyms.data import download_dataset
@@ -65,9 +65,8 @@ def gzip_source():
 
 
 @pytest.fixture
-def site():
-    with serving({"set.tar.gz": TAR, "train.gz": GZ, "test.gz": GZ}) as site:
-        yield site
+def site(httpserver):
+    return Site(httpserver, {"set.tar.gz": TAR, "train.gz": GZ, "test.gz": GZ})
 
 
 @pytest.fixture
@@ -106,10 +105,10 @@ def test_a_broken_download_is_not_taken_for_a_whole_one_and_is_taken_up_again(si
             obtain(tar_source(), target, [site.url])
         assert not target.exists()
     site.cut_after, site.ranges = None, True
-    site.requests.clear()
+    before = len(site.requests)
     obtain(tar_source(), target, [site.url])
     assert (target / "set-bin" / "batch.bin").read_bytes() == BATCH
-    assert site.asked("set.tar.gz") == [f"bytes={len(TAR) // 2}-"]
+    assert site.asked("set.tar.gz")[before:] == [f"bytes={len(TAR) // 2}-"]
 
 
 def test_files_that_have_arrived_are_kept_when_a_later_one_fails(site, target):
@@ -135,9 +134,10 @@ def test_a_bomb_in_place_of_a_file_is_refused(site, target):
     assert not target.exists()
 
 
-def test_an_archive_that_would_escape_leaves_nothing(target):
+def test_an_archive_that_would_escape_leaves_nothing(site, target):
     archive = tar_of({"set-bin/batch.bin": BATCH, "../../escaped": b"x"})
-    with serving({"set.tar.gz": archive}) as site, pytest.raises(DownloadError, match="outside"):
+    site.files["set.tar.gz"] = archive
+    with pytest.raises(DownloadError, match="outside"):
         obtain(tar_source(archive), target, [site.url])
     assert not target.exists()
     assert list(target.parent.parent.rglob("escaped")) == []

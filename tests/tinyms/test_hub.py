@@ -12,7 +12,6 @@ import mindspore as ms
 import numpy as np
 import pytest
 import yaml
-from local_server import serving
 from mindspore import nn
 
 from sedna_tinyms.errors import ConfigurationError, DownloadError, ForeignModelError
@@ -129,32 +128,36 @@ def test_weights_and_checkpoints_can_be_had_alone(published, checkpoint, network
     assert hub.asset_file(UID).read_bytes() == checkpoint
 
 
-def test_a_remote_file_is_downloaded_once(published, checkpoint, network, tmp_path):
-    with serving({"small.ckpt": checkpoint}) as site:
-        published.publish(checkpoint, link=f"{site.url}/small.ckpt")
-        before = ssl._create_default_https_context
-        for _ in range(2):
-            assert same(hub.load(UID, **SMALL), network)
-    assert len(site.requests) == 1
+@pytest.fixture
+def url(httpserver, checkpoint):
+    httpserver.expect_request("/small.ckpt").respond_with_data(checkpoint)
+    return httpserver.url_for("/small.ckpt")
+
+
+def test_a_remote_file_is_downloaded_once(
+    published, checkpoint, network, tmp_path, httpserver, url
+):
+    published.publish(checkpoint, link=url)
+    before = ssl._create_default_https_context
+    for _ in range(2):
+        assert same(hub.load(UID, **SMALL), network)
+    assert len(httpserver.log) == 1
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [f"{sha256(checkpoint)}.ckpt"]
     assert ssl._create_default_https_context is before
 
 
-def test_a_damaged_cache_is_repaired(published, checkpoint):
-    with serving({"small.ckpt": checkpoint}) as site:
-        published.publish(checkpoint, link=f"{site.url}/small.ckpt")
-        hub.asset_file(UID).write_bytes(b"rot")
-        assert hub.asset_file(UID).read_bytes() == checkpoint
-    assert len(site.requests) == 2
+def test_a_damaged_cache_is_repaired(published, checkpoint, httpserver, url):
+    published.publish(checkpoint, link=url)
+    hub.asset_file(UID).write_bytes(b"rot")
+    assert hub.asset_file(UID).read_bytes() == checkpoint
+    assert len(httpserver.log) == 2
 
 
 @pytest.mark.parametrize("remote", [False, True])
-def test_a_wrong_digest_is_refused(published, checkpoint, tmp_path, remote):
-    with serving({"small.ckpt": checkpoint}) as site:
-        link = f"{site.url}/small.ckpt" if remote else "small.ckpt"
-        published.publish(checkpoint, link=link, digest="0" * 64)
-        with pytest.raises(DownloadError, match="SHA-256"):
-            hub.load(UID, **SMALL)
+def test_a_wrong_digest_is_refused(published, checkpoint, tmp_path, remote, url):
+    published.publish(checkpoint, link=url if remote else "small.ckpt", digest="0" * 64)
+    with pytest.raises(DownloadError, match="SHA-256"):
+        hub.load(UID, **SMALL)
     assert not remote or list((tmp_path / "cache").iterdir()) == []
 
 
