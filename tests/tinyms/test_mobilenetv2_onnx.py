@@ -1,4 +1,3 @@
-import time
 from functools import cache
 
 import numpy as np
@@ -61,15 +60,7 @@ def through(cells, values):
     return x.asnumpy()
 
 
-@settings(max_examples=10, deadline=None)
-@given(
-    width=st.sampled_from([0.1, 0.35, 1.4]),
-    size=st.integers(32, 81),
-    pad_mode=st.sampled_from(["pad", "same"]),
-    takes_pixels=st.booleans(),
-    seed=st.integers(0, 2**16),
-)
-def test_the_onnx_model_computes_what_the_network_does(width, size, pad_mode, takes_pixels, seed):
+def computes_what_the_network_does(width, size, pad_mode, takes_pixels, seed):
     built = network(seed, width=width, pad_mode=pad_mode)
     raw = pixels(2, size, seed)
     keywords = {"mean": MEAN, "std": STD} if takes_pixels else {}
@@ -78,6 +69,29 @@ def test_the_onnx_model_computes_what_the_network_does(width, size, pad_mode, ta
     features = computed(built.backbone, values).mean((2, 3))
     expected = {"logits": computed(built, values), "features": features}
     check_onnx(model, raw if takes_pixels else values, expected, tolerance=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("width", "size", "pad_mode", "takes_pixels"),
+    [(0.1, 32, "pad", True), (0.1, 47, "same", False), (0.35, 64, "pad", False)],
+)
+def test_the_onnx_model_computes_what_the_network_does(width, size, pad_mode, takes_pixels):
+    computes_what_the_network_does(width, size, pad_mode, takes_pixels, 0)
+
+
+@pytest.mark.slow
+@settings(max_examples=20, deadline=None)
+@given(
+    width=st.sampled_from([0.1, 0.35, 1.4]),
+    size=st.integers(32, 81),
+    pad_mode=st.sampled_from(["pad", "same"]),
+    takes_pixels=st.booleans(),
+    seed=st.integers(0, 2**16),
+)
+def test_an_onnx_model_of_any_size_computes_what_the_network_does(
+    width, size, pad_mode, takes_pixels, seed
+):
+    computes_what_the_network_does(width, size, pad_mode, takes_pixels, seed)
 
 
 @pytest.mark.parametrize("pad_mode", ["pad", "same"])
@@ -121,11 +135,8 @@ def test_the_file_describes_itself_and_holds_no_batch_normalization():
         assert engine.output_shapes == {"logits": (CLASSES,), "features": (16,)}
 
 
-def test_writing_the_largest_common_network_takes_no_time():
-    built = MobileNetV2(1000).set_train(False)
-    start = time.process_time()
-    made = mobilenetv2_onnx(built, input_size=224)
-    assert time.process_time() - start < 5  # MindSpore's own export takes longer; this, 0.05 s
+def test_the_largest_common_network_is_written_whole():
+    made = mobilenetv2_onnx(MobileNetV2(1000).set_train(False), input_size=224)
     assert len(made) == pytest.approx(4 * 3_504_872, rel=0.02)
 
 
@@ -143,69 +154,74 @@ def test_a_model_is_published_once_it_was_checked(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("output", "change", "message"),
+    ("output", "change", "code"),
     [
-        ("logits", lambda array: array + 0.01 * np.abs(array).max(), r"by up to 0\.01 of its la"),
-        ("logits", lambda array: array * np.nan, "by up to nan"),
-        ("logits", lambda array: array[:, :2], r"is \(2, 3\), the network gives \(2, 2\)"),
-        ("logit", lambda array: array, "'logit' is missing"),
+        ("logits", lambda array: array + 0.01 * np.abs(array).max(), "damaged"),
+        ("logits", lambda array: array * np.nan, "damaged"),
+        ("logits", lambda array: array[:, :2], "wrong-shape"),
+        ("logit", lambda array: array, "wrong-shape"),
     ],
+    ids=["other", "nan", "shape", "missing"],
 )
-def test_a_model_that_differs_from_its_network_is_not_published(output, change, message, tmp_path):
+def test_a_model_that_differs_from_its_network_is_not_published(
+    output, change, code, tmp_path, raises
+):
     built, values = network(), normalized(pixels(2, 32))
     model, logits = mobilenetv2_onnx(built, input_size=32), computed(built, values)
-    with pytest.raises(ModelFileError, match=message):
+    # The largest logit differs in its last digit between processors.
+    with raises(ModelFileError, code, name=output, golden=code != "damaged") as raised:
         publish_onnx(model, tmp_path / "model.onnx", values, {output: change(logits)})
+    assert code != "damaged" or not raised.value.fields["value"] <= 0.009
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_wrong_padding_is_found_by_the_check():
+def test_the_wrong_padding_is_found_by_the_check(raises):
     built, values = network(pad_mode="same"), normalized(pixels(2, 64))
     weights = {p.name: p.asnumpy() for p in built.get_parameters()}
     model = mobilenetv2_onnx(weights, input_size=64, pad_mode="pad")
-    with pytest.raises(ModelFileError, match=r"'logits' differs from the network's by up to"):
+    with raises(ModelFileError, "damaged", golden=False, name="logits"):
         check_onnx(model, values, {"logits": computed(built, values)})
 
 
-def test_any_network_is_exported_once_its_file_agrees_with_it(tmp_path):
+def test_any_network_is_exported_once_its_file_agrees_with_it(tmp_path, raises):
     lenet, path = LeNet5().set_train(False), tmp_path / "lenet.onnx"
     samples = np.random.RandomState(0).rand(2, 1, 32, 32).astype(np.float32)
     export_onnx(lenet, (1, 32, 32), path, samples=samples)
     with open_engine(path) as engine:
         (logits,) = engine.run(samples).values()
     np.testing.assert_allclose(logits, computed(lenet, samples), atol=1e-5)
-    with pytest.raises(ConfigurationError, match="holds NaN"):
+    with raises(ConfigurationError, "not-finite"):
         export_onnx(lenet, (1, 32, 32), tmp_path / "other.onnx", samples=samples * np.nan)
     assert not (tmp_path / "other.onnx").exists()
 
 
 @pytest.mark.parametrize(
-    ("keywords", "message"),
+    ("keywords", "code", "name"),
     [
-        ({"input_size": 31}, "input_size is 31; it must be at least 32"),
-        ({"pad_mode": "same"}, "pad_mode is 'same'; the network's is 'pad'"),
-        ({"mean": MEAN}, "give both or neither"),
-        ({"mean": MEAN[:2], "std": STD}, "mean is .* it must be three numbers"),
+        ({"input_size": 31}, "out-of-range", "input_size"),
+        ({"pad_mode": "same"}, "conflict", "pad_mode"),
+        ({"mean": MEAN}, "missing-value", "std"),
+        ({"mean": MEAN[:2], "std": STD}, "wrong-length", "mean"),
     ],
 )
-def test_what_cannot_be_written_is_refused(keywords, message):
-    with pytest.raises(ConfigurationError, match=message):
+def test_what_cannot_be_written_is_refused(raises, keywords, code, name):
+    with raises(ConfigurationError, code, name=name):
         mobilenetv2_onnx(network(), **{"input_size": 32} | keywords)
 
 
-def test_a_cut_outside_the_backbone_is_refused():
-    for cut in (0, 20):
-        with pytest.raises(ConfigurationError, match=f"cut is {cut}; it must lie in 1 to 19"):
-            frozen_onnx(network(), cut, MEAN, STD, input_size=32)
+@pytest.mark.parametrize("cut", [0, 20])
+def test_a_cut_outside_the_backbone_is_refused(raises, cut):
+    with raises(ConfigurationError, "out-of-range", name="cut", value=cut):
+        frozen_onnx(network(), cut, MEAN, STD, input_size=32)
 
 
-def test_another_networks_weights_are_refused():
+def test_another_networks_weights_are_refused(raises):
     weights = {p.name: p.asnumpy() for p in LeNet5().get_parameters()}
-    with pytest.raises(ForeignModelError, match=r"features\.0\.weight is missing among"):
+    with raises(ForeignModelError, "foreign-model", name="backbone.backbone.0.features.0.weight"):
         mobilenetv2_onnx(weights, input_size=32)
 
 
-def test_the_mindspore_engine_says_what_the_onnx_engines_say():
+def test_the_mindspore_engine_says_what_the_onnx_engines_say(raises):
     built, values = network(), normalized(pixels(19, 32))
     model = mobilenetv2_onnx(built, input_size=32)
     handed = MindSporeEngine(built, (3, 32, 32), {"logits": (CLASSES,)}, {"round": "1"})
@@ -214,5 +230,5 @@ def test_the_mindspore_engine_says_what_the_onnx_engines_say():
         for number in (1, 3, 19):
             found = engine.run(values[:number])["logits"]
             np.testing.assert_allclose(found, other.run(values[:number])["logits"], atol=1e-4)
-    with pytest.raises(ConfigurationError, match="mindspore engine is closed"):
+    with raises(ConfigurationError, "closed"):
         handed.run(values)

@@ -65,6 +65,7 @@ def test_the_readme_flow_learns_saves_loads_and_predicts(tmp_path, graph_mode):
     assert other.predict(pictures).asnumpy().argmax(1).tolist() == [1, 1]
 
 
+@pytest.mark.slow
 def test_mobilenetv2_takes_training_steps_in_graph_mode(graph_mode):
     np.random.seed(0)
     network = small_mobilenet()
@@ -88,13 +89,13 @@ def test_compile_may_be_called_again(graph_mode):
         assert list(model.eval(dark_and_light())) == [name]
 
 
-def test_compile_refuses_unknown_keywords():
-    with pytest.raises(ConfigurationError, match="did you mean 'loss_scale_manager'"):
+def test_compile_refuses_unknown_keywords(raises):
+    with raises(ConfigurationError, "unknown-key"):
         Model(Linear()).compile(loss_scale_manger=None)
 
 
-def test_a_model_takes_a_network_only():
-    with pytest.raises(ConfigurationError, match="not dict"):
+def test_a_model_takes_a_network_only(raises):
+    with raises(ConfigurationError, "wrong-type", name="network", value="dict"):
         Model({})
 
 
@@ -103,41 +104,59 @@ def test_evaluating_without_metrics_is_an_error():
         Model(Linear()).eval(dark_and_light())
 
 
-def test_loading_says_what_matched(tmp_path, caplog):
-    model = Model(small_mobilenet())
+def test_loading_says_what_matched(tmp_path, caplog, snapshot):
+    model = Model(Linear())
     model.save_checkpoint(tmp_path / "model.ckpt")
     with caplog.at_level(logging.INFO, "sedna_tinyms"):
-        assert len(model.load_checkpoint(tmp_path / "model.ckpt")) == 262
-    assert "262 of 262 parameters match" in caplog.text
+        assert len(model.load_checkpoint(tmp_path / "model.ckpt")) == 2
+    assert caplog.records[-1].levelno == logging.INFO
+    assert caplog.records[-1].getMessage() == snapshot
 
 
-def test_a_partly_matching_file_is_refused_or_warned_about_if_told_to_load_it(tmp_path, caplog):
+def test_a_partly_matching_file_is_refused_or_warned_about_if_told_to_load_it(
+    tmp_path, caplog, raises, snapshot
+):
     class Deeper(Linear):
         def __init__(self):
             super().__init__()
             self.more = nn.Dense(2, 2)
 
-    Model(Linear()).save_checkpoint(tmp_path / "linear.ckpt")
-    loaded = Model(Deeper()).load_checkpoint(tmp_path / "linear.ckpt", strict_load=False)
+    path = tmp_path / "linear.ckpt"
+    Model(Linear()).save_checkpoint(path)
+    loaded = Model(Deeper()).load_checkpoint(path, strict_load=False)
     assert len(loaded) == 2
     assert caplog.records[-1].levelno == logging.WARNING
-    assert "more.weight" in caplog.text
-    with pytest.raises(ForeignModelError, match=r"more\.weight"):
-        Model(Deeper()).load_checkpoint(tmp_path / "linear.ckpt")
+    assert caplog.records[-1].getMessage() == snapshot
+    missing = ("more.weight", "more.bias")
+    with raises(ForeignModelError, "foreign-model", path=path, missing=missing):
+        Model(Deeper()).load_checkpoint(path)
 
 
-def test_another_networks_file_is_refused(tmp_path):
-    Model(Linear()).save_checkpoint(tmp_path / "linear.ckpt")
-    with pytest.raises(ForeignModelError, match="no parameter"):
-        Model(small_mobilenet()).load_checkpoint(tmp_path / "linear.ckpt")
+def test_another_networks_file_is_refused(tmp_path, raises):
+    path = tmp_path / "linear.ckpt"
+    Model(Linear()).save_checkpoint(path)
+    with raises(ForeignModelError, "foreign-model", path=path):
+        Model(nn.Conv2d(3, 4, 3)).load_checkpoint(path)
 
 
-@pytest.mark.parametrize("pad_mode", ["pad", "same"])
-def test_onnx_takes_any_batch_and_says_the_same(pad_mode, tmp_path):
-    np.random.seed(1)
-    network = small_mobilenet(pad_mode=pad_mode).set_train()
+class Small(nn.Cell):
+    """What a MobileNetV2 is made of, in two layers."""
+
+    def __init__(self, pad_mode):
+        super().__init__()
+        padding = 1 if pad_mode == "pad" else 0
+        convolution = nn.Conv2d(3, 4, 3, 2, pad_mode, padding)
+        self.backbone = nn.SequentialCell([convolution, nn.BatchNorm2d(4), nn.ReLU6()])
+        self.head = nn.SequentialCell([nn.Dense(4, 3)])
+
+    def construct(self, x):
+        return self.head(self.backbone(x).mean((2, 3)))
+
+
+def exports_alike(network, path):
+    """Export a network twice, and compare what the file gives with what the network gives."""
+    network.set_train()
     network.backbone.set_train(False)
-    path = tmp_path / "new" / "network.onnx"
     names = [p.name for p in network.get_parameters()]
     for _ in range(2):
         export_onnx(network, (3, 32, 32), path, {"class_names": "bolt;nut", "input_size": 32})
@@ -155,6 +174,19 @@ def test_onnx_takes_any_batch_and_says_the_same(pad_mode, tmp_path):
         values = np.random.rand(batch, 3, 32, 32).astype(np.float32)
         (result,) = session.run(None, {session.get_inputs()[0].name: values})
         np.testing.assert_allclose(result, network(Tensor(values)).asnumpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("pad_mode", ["pad", "same"])
+def test_onnx_takes_any_batch_and_says_the_same(pad_mode, tmp_path):
+    np.random.seed(1)
+    exports_alike(Small(pad_mode), tmp_path / "new" / "network.onnx")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pad_mode", ["pad", "same"])
+def test_a_mobilenetv2_is_exported_by_mindspore_and_says_the_same(pad_mode, tmp_path):
+    np.random.seed(1)
+    exports_alike(small_mobilenet(pad_mode=pad_mode), tmp_path / "network.onnx")
 
 
 @pytest.mark.parametrize("name", ["network", "network.mindir"])
@@ -180,17 +212,19 @@ def test_a_model_exports_onnx_again_and_again(tmp_path):
     np.testing.assert_allclose(result, model.predict(values).asnumpy(), atol=1e-6)
 
 
-def test_an_unknown_export_format_is_refused(tmp_path):
-    with pytest.raises(ConfigurationError, match="did you mean 'ONNX'"):
+def test_an_unknown_export_format_is_refused(tmp_path, raises):
+    with raises(ConfigurationError, "unknown-format", value="ONYX"):
         Model(Linear()).export(Tensor(np.zeros((1, 12), np.float32)), tmp_path / "x", "ONYX")
 
 
-def test_loading_a_mindir_that_is_none_says_so(tmp_path):
-    (tmp_path / "garbage.mindir").write_bytes(b"garbage")
-    with pytest.raises(ModelFileError, match=r"garbage\.mindir \(7 bytes\)"):
-        load(tmp_path / "garbage.mindir")
-    with pytest.raises(ModelFileError, match="does not exist"):
-        load(tmp_path / "none.mindir")
+def test_loading_a_mindir_that_is_none_says_so(tmp_path, raises):
+    garbage, nothing = tmp_path / "garbage.mindir", tmp_path / "none.mindir"
+    garbage.write_bytes(b"garbage")
+    with raises(ModelFileError, "damaged", golden=False, path=garbage) as raised:
+        load(garbage)
+    assert f"{garbage} (7 bytes)" in str(raised.value)
+    with raises(ModelFileError, "missing-file", path=nothing):
+        load(nothing)
 
 
 def test_the_core_is_what_mindspore_users_know():

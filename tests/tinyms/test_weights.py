@@ -1,6 +1,7 @@
 import io
 import stat
 import zipfile
+from functools import cache
 
 import mindspore
 import numpy as np
@@ -11,13 +12,32 @@ from mindspore import Tensor, nn
 from seeded_weights import CLASSES, LAST, WIDTH, mindcv_weights, torchvision_weights
 
 from sedna_tinyms.errors import ForeignModelError, ModelFileError
-from sedna_tinyms.tinyms.model import MobileNetV2, load_weights, read_weights, save_weights
+from sedna_tinyms.tinyms.model import (
+    LoadReport,
+    MobileNetV2,
+    load_weights,
+    read_weights,
+    save_weights,
+)
 
 SEDNA_HOT_UPDATE_NAME = "model.2025-11-20 08:52:20.123 +0000 UTC m=+1"
 
 
+@cache
 def network(class_num=CLASSES, width=WIDTH):
+    """Return the network that all tests load into; building one takes half a second."""
     return MobileNetV2(class_num, width, last_channel=LAST).set_train(False)
+
+
+@cache
+def small_network():
+    return nn.SequentialCell([nn.Dense(3, 4), nn.BatchNorm1d(4), nn.Dense(4, 2)])
+
+
+def cleared(net):
+    for parameter in net.get_parameters():
+        parameter.set_data(Tensor(np.full(parameter.shape, -9, np.float32)))
+    return net
 
 
 def values(net):
@@ -42,24 +62,32 @@ def write_ckpt(path, arrays):
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """Return a checkpoint as this library writes it, and its network."""
+    """Return a checkpoint as this library writes it, and the values in it."""
     path = tmp_path_factory.mktemp("saved") / "model.ckpt"
-    net = network()
+    net = MobileNetV2(CLASSES, WIDTH, last_channel=LAST)
     save_weights(net, path, {"class_names": "bolt;nut;äöü", "input_size": 96, "width": 0.25})
-    return path, net
+    return path, values(net)
+
+
+@pytest.fixture(scope="module")
+def torchvision_values(tmp_path_factory):
+    """Return what the network holds after loading torchvision's weights."""
+    path = tmp_path_factory.mktemp("torchvision") / "reference.npz"
+    write_npz(path, torchvision_weights())
+    load_weights(cleared(network()), path)
+    return values(network())
 
 
 @pytest.fixture
-def fails_untouched():
+def fails_untouched(raises):
     """Load a file that must be refused, and check that the network did not change."""
 
-    def check(kind, path, match, net=None, **options):
+    def check(kind, code, path, net=None, *, options=None, **fields):
         net = net or network()
         before = values(net)
-        with pytest.raises(kind, match=match) as caught:
-            load_weights(net, path, **options)
-        assert type(caught.value) is kind
-        assert str(path) in str(caught.value)
+        with raises(kind, code, path=path, **fields) as raised:
+            load_weights(net, path, **(options or {}))
+        assert str(path) in str(raised.value)
         for name, value in values(net).items():
             np.testing.assert_array_equal(value, before[name])
 
@@ -75,17 +103,16 @@ def fails_untouched():
         (write_npz, mindcv_weights),
     ],
 )
-def test_weights_of_other_libraries_land_in_the_right_places(write, arrays, tmp_path):
-    reference, net = network(), network()
-    write_npz(tmp_path / "reference.npz", torchvision_weights())
-    load_weights(reference, tmp_path / "reference.npz")
+def test_weights_of_other_libraries_land_in_the_right_places(
+    write, arrays, torchvision_values, tmp_path
+):
     write(tmp_path / "weights.ckpt", arrays())
-    report = load_weights(net, tmp_path / "weights.ckpt")
+    report = load_weights(cleared(network()), tmp_path / "weights.ckpt")
     assert report.complete
     assert len(report.matched) == 262
     assert not report.unexpected
-    for name, value in values(net).items():
-        np.testing.assert_array_equal(value, values(reference)[name])
+    for name, value in values(network()).items():
+        np.testing.assert_array_equal(value, torchvision_values[name])
 
 
 def test_mindcv_names_load_into_a_network_that_has_them(tmp_path):
@@ -103,45 +130,44 @@ def test_mindcv_names_load_into_a_network_that_has_them(tmp_path):
 
 
 def test_saved_weights_come_back_bit_by_bit_with_their_metadata(saved):
-    path, net = saved
+    path, expected = saved
     weights = read_weights(path)
     assert weights.metadata == {
         "class_names": "bolt;nut;äöü",
         "input_size": "96",
         "width": "0.25",
     }
-    other = network()
-    assert load_weights(other, path).complete
-    for name, value in values(other).items():
-        np.testing.assert_array_equal(value, values(net)[name])
+    assert load_weights(cleared(network()), path).complete
+    for name, value in values(network()).items():
+        np.testing.assert_array_equal(value, expected[name])
 
 
-def test_a_saved_file_is_readable_by_all_and_replaced_in_place(saved, tmp_path):
-    path, net = tmp_path / "deep" / "model.ckpt", saved[1]
+def test_a_saved_file_is_readable_by_all_and_replaced_in_place(tmp_path):
+    path = tmp_path / "deep" / "model.ckpt"
     for _ in range(2):
-        save_weights(net, path)
+        save_weights(small_network(), path)
         assert stat.S_IMODE(path.stat().st_mode) == 0o644
         assert [p.name for p in path.parent.iterdir()] == ["model.ckpt"]
 
 
 @pytest.mark.parametrize("name", [SEDNA_HOT_UPDATE_NAME, "model", "model.ckpt.tmp", "a b.npz"])
-def test_the_name_of_a_file_says_nothing_about_its_format(saved, tmp_path, name):
-    save_weights(saved[1], tmp_path / name)
-    assert load_weights(network(), tmp_path / name).complete
+def test_the_name_of_a_file_says_nothing_about_its_format(tmp_path, name):
+    save_weights(small_network(), tmp_path / name)
+    assert load_weights(small_network(), tmp_path / name).complete
 
 
-def test_a_read_only_relative_symlinked_file_loads(saved, tmp_path, monkeypatch):
+def test_a_read_only_relative_symlinked_file_loads(tmp_path, monkeypatch):
     target = tmp_path / "shared" / "model.ckpt"
-    save_weights(saved[1], target)
+    save_weights(small_network(), target)
     target.chmod(0o400)
     (tmp_path / "link").symlink_to("shared/model.ckpt")
     monkeypatch.chdir(tmp_path)
-    assert load_weights(network(), "link").complete
+    assert load_weights(small_network(), "link").complete
 
 
 @pytest.mark.parametrize("optimizer", [nn.Adam, nn.Momentum, nn.RMSProp, nn.Lamb, nn.SGD])
 def test_optimizer_state_is_set_aside_and_counted(optimizer, tmp_path):
-    net = network()
+    net = small_network()
     arguments = {"momentum": 0.9} if optimizer is nn.Momentum else {}
     rates = nn.cosine_decay_lr(0.0, 0.1, 10, 5, 2)
     train = nn.TrainOneStepCell(
@@ -150,56 +176,74 @@ def test_optimizer_state_is_set_aside_and_counted(optimizer, tmp_path):
     )
     extra = {"epoch_num": 3, "step_num": 12}
     mindspore.save_checkpoint(train, str(tmp_path / "training.ckpt"), append_dict=extra)
-    report = load_weights(network(), tmp_path / "training.ckpt")
+    report = load_weights(net, tmp_path / "training.ckpt")
     assert report.complete
     assert not report.unexpected
-    assert len(report.optimizer_state) >= 158
-    assert f"{len(report.optimizer_state)} entries of optimizer state are ignored" in str(report)
+    assert len(report.optimizer_state) >= len(net.trainable_params())
 
 
-def test_the_head_can_be_skipped_for_other_classes(saved):
+def test_a_report_says_what_did_not_fit(snapshot):
+    report = LoadReport(
+        path="model.ckpt",
+        matched=("a", "b"),
+        missing=("c",),
+        unexpected=("d", "e", "f", "g"),
+        mismatched=("h ((2, 3) in the file, (2, 4) in the network)",),
+        skipped=("head.head.1.weight", "head.head.1.bias"),
+        optimizer_state=("moments.a", "momentum"),
+    )
+    assert str(report) == snapshot
+    assert not report.complete
+
+
+def test_the_head_can_be_skipped_for_other_classes(saved, snapshot):
     net = network(class_num=3)
     head = values(net)["head.head.1.weight"]
     report = load_weights(net, saved[0], skip_head=True)
     assert report.skipped == ("head.head.1.weight", "head.head.1.bias")
     assert len(report.matched) == 260
-    assert "the head (2 parameters) is left as it was" in str(report)
+    assert str(report) == snapshot
     np.testing.assert_array_equal(values(net)["head.head.1.weight"], head)
 
 
-def test_another_class_count_is_refused_with_both_counts(saved, fails_untouched):
-    for strict in (True, False):
-        match = "for 5 classes, the network has 3.*skip_head"
-        fails_untouched(ForeignModelError, saved[0], match, network(class_num=3), strict=strict)
+@pytest.mark.parametrize("strict", [True, False])
+def test_another_class_count_is_refused_with_both_counts(strict, saved, fails_untouched):
+    fails_untouched(
+        ForeignModelError,
+        "class-mismatch",
+        saved[0],
+        network(class_num=3),
+        options={"strict": strict},
+        value=5,
+        expected=3,
+    )
 
 
 def test_another_width_is_refused(saved, fails_untouched):
-    fails_untouched(ForeignModelError, saved[0], "another network.* differ", network(width=0.5))
+    fails_untouched(ForeignModelError, "foreign-model", saved[0], network(width=0.5), missing=())
 
 
 @pytest.mark.parametrize("strict", [True, False])
 def test_nothing_in_common_is_refused(strict, tmp_path, fails_untouched):
-    write_ckpt(tmp_path / "lenet.ckpt", {"conv1.weight": np.ones((6, 1, 5, 5), np.float32)})
-    fails_untouched(
-        ForeignModelError,
-        tmp_path / "lenet.ckpt",
-        "no parameter of the file.*conv1.weight",
-        strict=strict,
-    )
+    path = tmp_path / "lenet.ckpt"
+    write_ckpt(path, {"conv1.weight": np.ones((6, 1, 5, 5), np.float32)})
+    fails_untouched(ForeignModelError, "foreign-model", path, options={"strict": strict})
 
 
 def test_a_file_with_only_the_head_is_no_backbone(tmp_path, fails_untouched):
-    write_npz(tmp_path / "head.npz", {"head.head.1.bias": np.zeros(CLASSES, np.float32)})
-    fails_untouched(ForeignModelError, tmp_path / "head.npz", "no parameter", skip_head=True)
+    path = tmp_path / "head.npz"
+    write_npz(path, {"head.head.1.bias": np.zeros(CLASSES, np.float32)})
+    fails_untouched(ForeignModelError, "foreign-model", path, options={"skip_head": True})
 
 
 def test_missing_parameters_are_refused_unless_allowed(tmp_path, fails_untouched):
     arrays = torchvision_weights()
     del arrays["features.3.conv.2.weight"]
-    write_npz(tmp_path / "holed.npz", arrays)
-    fails_untouched(ForeignModelError, tmp_path / "holed.npz", "1 are not in the file")
-    report = load_weights(network(), tmp_path / "holed.npz", strict=False)
-    assert report.missing == ("backbone.backbone.3.conv.2.weight",)
+    path, missing = tmp_path / "holed.npz", ("backbone.backbone.3.conv.2.weight",)
+    write_npz(path, arrays)
+    fails_untouched(ForeignModelError, "foreign-model", path, missing=missing)
+    report = load_weights(network(), path, strict=False)
+    assert report.missing == missing
     assert not report.complete
 
 
@@ -207,7 +251,10 @@ def test_whole_numbers_are_no_weights(tmp_path, fails_untouched):
     arrays = torchvision_weights()
     arrays["features.0.0.weight"] = arrays["features.0.0.weight"].astype(np.int64)
     write_npz(tmp_path / "integers.npz", arrays)
-    fails_untouched(ForeignModelError, tmp_path / "integers.npz", "int64 in the file, float32")
+    mismatched = ("backbone.backbone.0.features.0.weight",)
+    fails_untouched(
+        ForeignModelError, "foreign-model", tmp_path / "integers.npz", mismatched=mismatched
+    )
 
 
 def test_half_precision_is_widened(tmp_path):
@@ -222,18 +269,32 @@ def test_half_precision_is_widened(tmp_path):
 @pytest.mark.parametrize("write", [write_npz, write_ckpt, write_safetensors])
 def test_numbers_that_are_none_are_refused_by_name(write, bad, tmp_path, fails_untouched):
     arrays = torchvision_weights()
-    arrays["features.9.conv.2.weight"][0, 0] = bad
+    name = "features.9.conv.2.weight"
+    arrays[name][0, 0] = bad
     path = tmp_path / "diverged.ckpt"
     write(path, arrays)
-    fails_untouched(ModelFileError, path, "NaN or infinity.*'features.9.conv.2.weight'")
+    fails_untouched(ModelFileError, "not-finite", path, name=name)
 
 
 def test_missing_directory_and_empty_files_say_what_they_are(tmp_path, fails_untouched):
     (tmp_path / "empty.ckpt").touch()
-    fails_untouched(ModelFileError, tmp_path / "none.ckpt", "does not exist")
-    fails_untouched(ModelFileError, tmp_path, "is a directory")
-    fails_untouched(ModelFileError, tmp_path / "empty.ckpt", r"empty \(0 bytes\)")
+    fails_untouched(ModelFileError, "missing-file", tmp_path / "none.ckpt", small_network())
+    fails_untouched(ModelFileError, "not-a-file", tmp_path, small_network())
+    fails_untouched(ModelFileError, "empty", tmp_path / "empty.ckpt", small_network())
     assert not (tmp_path / "none.ckpt").exists()
+
+
+@pytest.fixture
+def is_damaged(raises):
+    """Read a file whose reader, another library, finds a fault in."""
+
+    def check(path):
+        size = path.stat().st_size
+        with raises(ModelFileError, "damaged", golden=False, path=path, size=size) as raised:
+            load_weights(small_network(), path)
+        assert str(path) in str(raised.value)
+
+    return check
 
 
 @pytest.mark.parametrize(
@@ -246,10 +307,10 @@ def test_missing_directory_and_empty_files_say_what_they_are(tmp_path, fails_unt
         b"\xff" * 7,
     ],
 )
-def test_garbage_is_refused_with_path_and_size(content, tmp_path, fails_untouched):
+def test_garbage_is_refused_with_path_and_size(content, tmp_path, is_damaged):
     path = tmp_path / "garbage.ckpt"
     path.write_bytes(content)
-    fails_untouched(ModelFileError, path, rf"\({len(content)} bytes\)")
+    is_damaged(path)
 
 
 @pytest.mark.parametrize("write", [write_npz, write_safetensors, write_ckpt])
@@ -259,11 +320,13 @@ def test_a_truncated_file_is_refused(write, kept, tmp_path):
     content = (tmp_path / "whole.ckpt").read_bytes()
     path = tmp_path / "cut.ckpt"
     path.write_bytes(content[: int(len(content) * kept)])
-    with pytest.raises(ModelFileError, match=r"cut\.ckpt"):
-        load_weights(network(), path)
+    with pytest.raises(ModelFileError) as raised:
+        read_weights(path)
+    assert raised.value.code == "damaged"
+    assert raised.value.fields["path"] == str(path)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(position=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), cut=st.booleans())
 def test_a_saved_file_with_one_flipped_bit_or_a_missing_end_is_refused(saved, position, bit, cut):
     content = bytearray(saved[0].read_bytes())
@@ -274,26 +337,27 @@ def test_a_saved_file_with_one_flipped_bit_or_a_missing_end_is_refused(saved, po
         content[index] ^= 1 << bit
     damaged = saved[0].with_name("damaged.ckpt")
     damaged.write_bytes(content)
-    with pytest.raises(ModelFileError):
-        load_weights(network(), damaged)
+    with pytest.raises(ModelFileError) as raised:
+        read_weights(damaged)
+    assert raised.value.code in ("damaged", "empty")
 
 
-def test_pickled_objects_are_refused(tmp_path, fails_untouched):
-    arrays = torchvision_weights()
-    write_npz(tmp_path / "pickled.npz", arrays | {"surprise": np.array([{"a": 1}])})
-    fails_untouched(ModelFileError, tmp_path / "pickled.npz", "allow_pickle")
+def test_pickled_objects_are_refused(tmp_path, is_damaged):
+    path = tmp_path / "pickled.npz"
+    write_npz(path, torchvision_weights() | {"surprise": np.array([{"a": 1}])})
+    is_damaged(path)
 
 
-def test_a_member_that_lies_about_its_size_is_refused(tmp_path, fails_untouched):
+def test_a_member_that_lies_about_its_size_is_refused(tmp_path, is_damaged):
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         header, {"descr": "<f4", "fortran_order": False, "shape": (1 << 40,)}
     )
     with zipfile.ZipFile(tmp_path / "liar.npz", "w") as archive:
         archive.writestr("features.0.0.weight.npy", header.getvalue())
-    fails_untouched(ModelFileError, tmp_path / "liar.npz", "liar.npz")
+    is_damaged(tmp_path / "liar.npz")
 
 
-def test_an_archive_of_nothing_is_refused(tmp_path, fails_untouched):
+def test_an_archive_of_other_things_is_refused(tmp_path, fails_untouched):
     write_npz(tmp_path / "nothing.npz", {"x": np.zeros(3)})
-    fails_untouched(ForeignModelError, tmp_path / "nothing.npz", "no parameter")
+    fails_untouched(ForeignModelError, "foreign-model", tmp_path / "nothing.npz")

@@ -163,6 +163,7 @@ def _broken(file: Path, size: int, error: BaseException) -> ModelFileError:
         f"(.ckpt, .npz, .safetensors): {reason}",
         code="damaged",
         path=str(file),
+        size=size,
     )
 
 
