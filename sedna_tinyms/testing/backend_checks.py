@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,8 @@ from sedna_tinyms.controller_metrics import plain_metrics
 __all__ = ["BACKEND_CHECKS", "BackendCase", "check_backend"]
 
 SWAPS = 10
+LIMIT_SECONDS = 60.0
+"""For one prediction during a swap."""
 
 
 @dataclass(frozen=True)
@@ -187,16 +190,20 @@ def check_swap_between_predictions(case: BackendCase, directory: Path) -> None:
             except Exception as error:
                 errors.append(error)
 
-    predicting = Thread(target=predict)
+    predicting = Thread(target=predict, daemon=True)
     predicting.start()
     try:
         for turn in range(SWAPS):
             backend.load(files[(turn + 1) % 2])
+            answered = len(seen) + len(errors)
+            deadline = time.monotonic() + LIMIT_SECONDS
+            while len(seen) + len(errors) == answered:
+                assert time.monotonic() < deadline, "a prediction does not end"
+                time.sleep(0.001)
     finally:
         done.set()
-        predicting.join()
+        predicting.join(LIMIT_SECONDS)
     assert not errors, f"a prediction failed during a swap: {errors[0]!r}"
-    assert seen, "nothing was predicted meanwhile"
     mixed = [p for p in seen if not any(np.allclose(p, q, atol=1e-6) for q in predictions)]
     assert not mixed, f"{len(mixed)} of {len(seen)} predictions are of neither model"
 

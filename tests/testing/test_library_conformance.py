@@ -33,9 +33,9 @@ def test_the_tinyms_backend_works_in_it(library, check, tmp_path):
     check(library, tmp_path)
 
 
-def test_a_directory_without_the_library_is_refused(tmp_path):
+def test_a_directory_without_the_library_is_refused(tmp_path, raises):
     (tmp_path / "sedna").mkdir()
-    with pytest.raises(WorkerLibraryError, match="does not hold KubeEdge"):
+    with raises(WorkerLibraryError, "wrong-library", path=tmp_path):
         libraries({"SEDNA_LIB": str(tmp_path)})
 
 
