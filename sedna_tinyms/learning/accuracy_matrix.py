@@ -27,10 +27,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sedna_tinyms.artifact.files import write_json
+from sedna_tinyms.artifact.format_version import require_version
 from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.errors import ConfigurationError, ModelFileError
 
 __all__ = ["AccuracyMatrix", "Spread", "mean_and_spread", "over_seeds"]
+
+FORMAT_VERSION = 1
+"""Of the file; the first files have none."""
 
 Floats = NDArray[np.float64]
 
@@ -204,7 +208,7 @@ class AccuracyMatrix:
     # --- files and text -----------------------------------------------------------------------
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what `save` writes: plain lists, None for NaN."""
+        """Return what `save` writes, but for the format's version: plain lists, None for NaN."""
         return {
             "domains": list(self.domains),
             "learned": list(self.learned),
@@ -220,7 +224,7 @@ class AccuracyMatrix:
         StorageError
             If the file cannot be written.
         """
-        write_json(path, self.as_dict())
+        write_json(path, {"format_version": FORMAT_VERSION, **self.as_dict()})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> AccuracyMatrix:
@@ -229,10 +233,14 @@ class AccuracyMatrix:
         Raises
         ------
         ModelFileError
-            If the file is missing, or no accuracy matrix.
+            If the file is missing, no accuracy matrix, or a newer release's.
         """
         try:
             read = parse_json(Path(path).read_text(encoding="utf-8"))
+            if not isinstance(read, dict):
+                raise TypeError("it is no object")
+            version = read.get("format_version", FORMAT_VERSION)
+            require_version(ModelFileError, "the accuracy matrix", path, version, (FORMAT_VERSION,))
             rows = [_floats(row) for row in read["accuracy"]]
             return cls(read["domains"], rows, read["learned"], _floats(read["baseline"]))
         except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:

@@ -1,7 +1,13 @@
-"""The file of a replay memory: an ``.npz`` that is whole, unchanged, and holds no pickles."""
+"""The file of a replay memory: an ``.npz`` that is whole, unchanged, and holds no pickles.
+
+Version 1 held pixels only and had no ``space``; its limit of a cell that had turned nothing away
+was 1. Its checksum, and that of the first files of version 2, was a SHA-256. All are read, and
+written anew as version 2.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import zlib
 from collections.abc import Mapping
@@ -12,12 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sedna_tinyms.artifact.files import write_file
+from sedna_tinyms.artifact.format_version import require_version
 from sedna_tinyms.artifact.npz import read_npz
 from sedna_tinyms.errors import ModelFileError
 
 __all__ = ["CELLS", "read_arrays", "write_arrays"]
 
 FORMAT_VERSION = 2
+READABLE = (1, FORMAT_VERSION)
+SPACE_OF_VERSION_1 = "pixels"
 LISTED = ("items", "labels", "domains", "ranks")
 """Arrays with an entry a sample."""
 CELLS = ("cell_labels", "cell_domains", "cell_limits", "cell_seen")
@@ -50,12 +59,17 @@ def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]
 
 
 def read_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
-    """Read what `write_arrays` wrote, and check it.
+    """Read what `write_arrays` wrote, now or in an earlier release, and check it.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The arrays as `write_arrays` takes them today.
 
     Raises
     ------
     ModelFileError
-        If the file is missing, truncated, damaged or no replay memory.
+        If the file is missing, truncated, damaged, no replay memory, or a newer release's.
     """
     path = Path(path)
     try:
@@ -66,16 +80,32 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
         ) from None
     except ValueError as error:
         raise _broken(path, error) from error
+    found = arrays["version"].tolist() if "version" in arrays else FORMAT_VERSION
+    require_version(ModelFileError, "the replay memory", path, found, READABLE)
+    if found == 1:
+        arrays.setdefault("space", np.array(SPACE_OF_VERSION_1))
     missing = [name for name in (*KINDS, "space", "version", "checksum") if name not in arrays]
     if missing:
         raise _broken(path, f"it has no {missing[0]!r}")
-    if arrays["version"].tolist() != FORMAT_VERSION:
-        said = f"its format is version {arrays['version']}, not {FORMAT_VERSION}"
-        raise _broken(path, said, code="wrong-version")
     _require_agreement(path, arrays)
+    if found == 1 or arrays["checksum"].dtype.kind == "U":
+        return _of_earlier_release(path, arrays)
     if arrays["checksum"].tolist() != _checksum(arrays):
         raise _broken(path, "its checksum is wrong")
     return arrays
+
+
+def _of_earlier_release(path: Path, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Check the arrays of a file with a SHA-256, and return them as they are written today."""
+    names = sorted(KINDS) if arrays["version"].tolist() == 1 else ["space", *sorted(KINDS)]
+    digest = hashlib.sha256()
+    for name in names:
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode() + array.tobytes())
+    if str(arrays["checksum"]) != digest.hexdigest():
+        raise _broken(path, "its checksum is wrong")
+    limits = arrays["cell_limits"]
+    return arrays | {"cell_limits": np.where(limits < 1, limits, np.inf)}
 
 
 def _require_agreement(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sedna_tinyms.artifact.files import write_file
+from sedna_tinyms.artifact.format_version import require_version
 from sedna_tinyms.artifact.npz import read_npz
 from sedna_tinyms.errors import ModelFileError
 
 __all__ = ["read_state", "write_state"]
 
-
-OWNER = "strategy"
-"""The entry that is no array of the strategy's, but its name."""
+FORMAT_VERSION = 1
+OWNER, VERSION = "strategy", "format_version"
+"""The entries that are no arrays of the strategy's: its name; absent in the first files."""
 
 
 def write_state(
@@ -26,7 +27,8 @@ def write_state(
 ) -> None:
     """Write a strategy's arrays by name, whole or not at all; `StorageError` if that fails."""
     with write_file(path) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, **{OWNER: np.array(strategy)}, **arrays)
+        said = {OWNER: np.array(strategy), VERSION: np.array(FORMAT_VERSION)}
+        np.savez(stream, **said, **arrays)
 
 
 def read_state(path: str | os.PathLike[str], strategy: str) -> dict[str, NDArray[Any]]:
@@ -40,10 +42,12 @@ def read_state(path: str | os.PathLike[str], strategy: str) -> dict[str, NDArray
     Raises
     ------
     ModelFileError
-        If the file is missing, damaged or holds anything but finite numbers.
+        If the file is missing, damaged, a newer release's, or holds anything but finite numbers.
     """
     try:
         arrays = read_npz(Path(path))
+        version = arrays.pop(VERSION, np.array(FORMAT_VERSION)).tolist()
+        require_version(ModelFileError, "the strategy's file", path, version, (FORMAT_VERSION,))
         owner = arrays.pop(OWNER, None)
         if owner is None:
             reason: object = "it names no strategy"
