@@ -82,7 +82,9 @@ def rows(options: argparse.Namespace) -> list[Row]:
 
 def facts(options: argparse.Namespace) -> Numbers:
     if options.weights is None:
-        raise UsageError("--weights must name the file of a pretrained MobileNetV2")
+        raise UsageError(
+            "--weights must name the file of a pretrained MobileNetV2", code="missing-value"
+        )
     domain = first_domain(options)
     return {"domain": domain.name, "test_images": len(domain.test)}
 

@@ -270,7 +270,11 @@ class _Session:
             if name not in names:
                 raise UsageError(
                     f"--rows has {name!r}{did_you_mean(name, names)}; "
-                    f"the rows are {', '.join(names)}"
+                    f"the rows are {', '.join(names)}",
+                    code="unknown-name",
+                    name="--rows",
+                    value=name,
+                    valid=names,
                 )
         return [(place, row) for place, row in every if row.name in wanted]
 
@@ -321,7 +325,11 @@ class _Session:
         command = [sys.executable, self.benchmark.script, *self.arguments]
         command += ["--run", json.dumps(asdict(run), default=str)]
         if code := _exit_code(command, self._environment(own, environment)):
-            raise WorkerError(f"its process ended with {code}; its words stand above")
+            raise WorkerError(
+                f"its process ended with {code}; its words stand above",
+                code="worker-failed",
+                exit_code=code,
+            )
         numbers: Numbers = json.loads((own / "numbers.json").read_text(encoding="utf-8"))
         shutil.rmtree(own)
         return numbers

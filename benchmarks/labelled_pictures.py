@@ -87,10 +87,17 @@ def read_domains(
         If there is nothing to read, or a line of ``labels.csv`` is incomplete.
     """
     if directory is None:
-        raise UsageError("--data must name a directory with labels.csv, or with a folder a domain")
+        raise UsageError(
+            "--data must name a directory with labels.csv, or with a folder a domain",
+            code="missing-value",
+        )
     if not directory.is_dir():
-        wrong = "is no directory" if directory.exists() else "does not exist"
-        raise UsageError(f"--data is {directory}, which {wrong}")
+        exists = directory.exists()
+        raise UsageError(
+            f"--data is {directory}, which {'is no directory' if exists else 'does not exist'}",
+            code="not-a-directory" if exists else "missing-file",
+            path=directory,
+        )
     labels = directory / "labels.csv"
     entries = _listed(labels) if labels.is_file() else _found(directory)
     found = list(dict.fromkeys(entry.domain for entry in entries))
@@ -106,7 +113,10 @@ def read_domains(
         if not domain.train or not domain.test:
             raise DatasetError(
                 f"the domain {domain.name!r} of {directory} has {len(domain.train)} pictures to "
-                f"train on and {len(domain.test)} to test with; it needs some of both"
+                f"train on and {len(domain.test)} to test with; it needs some of both",
+                code="empty",
+                path=directory,
+                domain=domain.name,
             )
     return domains
 
@@ -142,13 +152,18 @@ def _listed(labels: Path) -> list[Entry]:
         for number, line in enumerate(csv.DictReader(lines), start=2):
             missing = [name for name in ("file", "class", "split") if not line.get(name)]
             if missing:
-                problems.add(f"line {number} has no {' and no '.join(missing)}")
+                problems.add(
+                    f"line {number} has no {' and no '.join(missing)}",
+                    code="missing-value",
+                    line=number,
+                    names=missing,
+                )
             else:
                 domain = line.get("domain") or "all"
                 entries.append(Entry(line["file"], domain, line["class"], line["split"]))
     problems.raise_as(DatasetError, f"{labels} cannot be used")
     if not entries:
-        raise DatasetError(f"{labels} lists no pictures")
+        raise DatasetError(f"{labels} lists no pictures", code="empty", path=labels)
     return entries
 
 
@@ -160,7 +175,9 @@ def _found(directory: Path) -> list[Entry]:
     )
     if not files:
         raise DatasetError(
-            f"{directory} holds neither labels.csv nor pictures in <domain>/<class> folders"
+            f"{directory} holds neither labels.csv nor pictures in <domain>/<class> folders",
+            code="empty",
+            path=directory,
         )
     by_folder: dict[str, list[str]] = {}
     for file in files:
@@ -186,7 +203,11 @@ def _chosen(found: list[str], names: str | None) -> list[str]:
         if name not in found:
             raise UsageError(
                 f"--domains has {name!r}{did_you_mean(name, found)}; "
-                f"the domains are {', '.join(found)}"
+                f"the domains are {', '.join(found)}",
+                code="unknown-name",
+                name="--domains",
+                value=name,
+                valid=found,
             )
     return chosen
 

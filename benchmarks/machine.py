@@ -71,7 +71,9 @@ def _memory(name: str, process: int | str = "self") -> float:
     for line in _lines(status):
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024 / MEBIBYTE
-    raise UsageError(f"{status} does not say {name}: the benchmarks need Linux")
+    raise UsageError(
+        f"{status} does not say {name}: the benchmarks need Linux", code="unsupported", name=name
+    )
 
 
 def _lines(path: str) -> Iterable[str]:

@@ -202,7 +202,7 @@ def prepare(options: argparse.Namespace, run: Run) -> Numbers:
     from sedna_tinyms.tinyms.model.mobilenetv2_onnx import BACKBONE_CELLS
 
     if options.weights is None:
-        raise UsageError("--weights must name a pretrained MobileNetV2")
+        raise UsageError("--weights must name a pretrained MobileNetV2", code="missing-value")
     domains = read_domains(options.data, options.domains, options.images)
     names = class_names(domains)
     network = MobileNetV2(len(names), width_mult=options.width)
@@ -235,7 +235,11 @@ def _read(path: Path) -> tuple[Part, list[Part], list[Part]]:
 def facts(options: argparse.Namespace) -> Numbers:
     domains = read_domains(options.data, options.domains, options.images)
     if len(domains) < 2:
-        raise UsageError(f"--data has one domain, {domains[0].name}: mining needs a second one")
+        raise UsageError(
+            f"--data has one domain, {domains[0].name}: mining needs a second one",
+            code="wrong-length",
+            domain=domains[0].name,
+        )
     return {"domains": [domain.name for domain in domains]}
 
 

@@ -54,7 +54,11 @@ def play(number: int, options: argparse.Namespace, run: Run) -> Numbers:
     os.environ[CACHE_DIRECTORY] = str(directory / "activations")
     before, model = directory / f"{number - 1}.ckpt", directory / f"{number}.ckpt"
     if number and not before.is_file():
-        raise UsageError("a row needs all rows before it: each round begins from the last one")
+        raise UsageError(
+            "a row needs all rows before it: each round begins from the last one",
+            code="missing-file",
+            path=before,
+        )
     names = [f"class-{label}" for label in range(CLASSES)]
     estimator = TinyMSMobileNetV2(
         names, options.size, options.width, options.weights, strategy=options.strategy

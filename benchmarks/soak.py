@@ -193,7 +193,9 @@ class Runner:
                     break
         last = self._log.read_text(encoding="utf-8").splitlines()[-5:]
         raise WorkerError(
-            "\n".join([f"round {number} did not end; the runner's last words:", *last])
+            "\n".join([f"round {number} did not end; the runner's last words:", *last]),
+            code="worker-failed",
+            round=number,
         )
 
     def kill_inference(self) -> None:

@@ -100,7 +100,9 @@ def rows(_: argparse.Namespace) -> list[Row]:
 
 def facts(options: argparse.Namespace) -> Numbers:
     if options.weights is None:
-        raise UsageError("--weights must name the file of a pretrained MobileNetV2")
+        raise UsageError(
+            "--weights must name the file of a pretrained MobileNetV2", code="missing-value"
+        )
     domains = read_domains(options.data, options.domains, options.images)
     return {
         "domains": [domain.name for domain in domains],

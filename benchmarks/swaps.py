@@ -186,7 +186,7 @@ class Deployments:
             status = self.reports.get(timeout=PATIENCE_SECONDS)
         except Empty:
             raise WorkerError(
-                f"nothing was reported about {model.name}: is the thread alive?"
+                f"nothing was reported about {model.name}: is the thread alive?", code="timeout"
             ) from None
         self.hot_update.tidy(version)
         return status

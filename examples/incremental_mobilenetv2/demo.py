@@ -75,7 +75,11 @@ def running_job(root: Path, rounds: int) -> Iterator[Job]:
 
     def check() -> None:
         if runner.poll() is not None:
-            raise WorkerError(f"the runner ended with {runner.returncode}; its reason is above")
+            raise WorkerError(
+                f"the runner ended with {runner.returncode}; its reason is above",
+                code="worker-failed",
+                exit_code=runner.returncode,
+            )
 
     lines = threading.Thread(target=pass_on, name="runner-output")
     with runner:

@@ -48,19 +48,30 @@ def read_pictures(folder: Path, domains: Sequence[str] | None = None) -> list[Pi
         split or a domain is unknown, a class has no pictures to learn from or none held out.
     """
     if not folder.is_dir():
-        raise DatasetError(f"the image folder {folder} does not exist, or is no directory")
+        raise DatasetError(
+            f"the image folder {folder} does not exist, or is no directory",
+            code="not-a-directory" if folder.exists() else "missing-file",
+            path=folder,
+        )
     table = folder / "labels.csv"
     pictures = _from_table(table) if table.is_file() else _from_folders(folder)
     if not pictures:
         raise DatasetError(
             f"the image folder {folder} holds no pictures ({', '.join(sorted(SUFFIXES))}); it must "
-            "have a directory a class, or train/ and val/ with these, or a labels.csv"
+            "have a directory a class, or train/ and val/ with these, or a labels.csv",
+            code="empty",
+            path=folder,
         )
     known = list(dict.fromkeys(picture.domain for picture in pictures))
     problems = Problems()
     for name in domains or ():
         if name not in known:
-            problems.add(f"domain {name!r}{did_you_mean(name, known)}: it has {', '.join(known)}")
+            problems.add(
+                f"domain {name!r}{did_you_mean(name, known)}: it has {', '.join(known)}",
+                code="unknown-name",
+                name=name,
+                valid=known,
+            )
     problems.raise_as(DatasetError, f"{folder} lacks domains")
     wanted = list(domains or known)
     chosen = sorted(
@@ -78,19 +89,27 @@ def _from_table(table: Path) -> list[Picture]:
         for column in ("file", "class"):
             if column not in found:
                 hint = f"; its columns are {', '.join(found)}{did_you_mean(column, found)}"
-                problems.add(f"{table}:1: no column {column!r}{hint}")
+                problems.add(
+                    f"{table}:1: no column {column!r}{hint}",
+                    code="missing-key",
+                    path=table,
+                    line=1,
+                    name=column,
+                )
         problems.raise_as(DatasetError, "the table cannot be used")
         pictures = []
         for row in rows:
-            where = f"{table}:{rows.line_num}"
+            where, place = f"{table}:{rows.line_num}", {"path": table, "line": rows.line_num}
             path = table.parent / (row["file"] or "")
             split = row.get("split") or ""
             if not row["file"] or not path.is_file():
-                problems.add(f"{where}: the picture {path} does not exist")
+                text = f"{where}: the picture {path} does not exist"
+                problems.add(text, code="missing-file", **place)
             elif not row["class"]:
-                problems.add(f"{where}: {row['file']} has no class")
+                problems.add(f"{where}: {row['file']} has no class", code="missing-label", **place)
             elif split and split not in SPLITS:
-                problems.add(f"{where}: unknown split {split!r}{did_you_mean(split, SPLITS)}")
+                text = f"{where}: unknown split {split!r}{did_you_mean(split, SPLITS)}"
+                problems.add(text, code="unknown-name", value=split, valid=tuple(SPLITS), **place)
             else:
                 domain = row.get("domain") or "all"
                 pictures.append((path, _word(row["class"]), _word(domain), split))
@@ -129,9 +148,14 @@ def _check_classes(folder: Path, pictures: list[Picture]) -> None:
                     p.domain == domain and p.class_name == class_name and p.held_out is held_out
                     for p in pictures
                 ):
-                    problems.add(f"class {class_name!r} of domain {domain!r} has none {purpose}")
+                    problems.add(
+                        f"class {class_name!r} of domain {domain!r} has none {purpose}",
+                        code="empty",
+                        class_name=class_name,
+                        domain=domain,
+                    )
     if len({picture.class_name for picture in pictures}) < 2:
-        problems.add("there is one class only; nothing can be told apart")
+        problems.add("there is one class only; nothing can be told apart", code="wrong-length")
     problems.raise_as(DatasetError, f"{folder} has too few pictures")
 
 

@@ -156,17 +156,23 @@ def _clear(root: Path, *, replace: bool) -> None:
         root.mkdir(parents=True, exist_ok=True)
         empty = not any(root.iterdir())
     except FileExistsError:
-        raise StorageError(f"{root} is a file; name a directory as --root") from None
+        raise StorageError(
+            f"{root} is a file; name a directory as --root", code="not-a-directory", path=root
+        ) from None
     except OSError as error:
         raise StorageError(
-            f"{str(root)!r:.120} can be no directory: {error.strerror}; name another --root"
+            f"{str(root)!r:.120} can be no directory: {error.strerror}; name another --root",
+            code="cannot-write",
+            path=root,
         ) from error
     if empty:
         return
     if not replace or not (root / PREPARED).exists():
         raise StorageError(
             f"{root} is not empty; name another --root"
-            + (", or --replace the earlier run in it" if (root / PREPARED).exists() else "")
+            + (", or --replace the earlier run in it" if (root / PREPARED).exists() else ""),
+            code="already-exists",
+            path=root,
         )
     shutil.rmtree(root)
 

@@ -172,7 +172,11 @@ def measure(root: Path, job: Job, rounds: list[dict[str, Any]]) -> dict[str, dic
     )
     if ended.returncode:
         last = "\n".join(ended.stderr.splitlines()[-8:])
-        raise WorkerError(f"held_out.py ended with {ended.returncode}:\n{last}")
+        raise WorkerError(
+            f"held_out.py ended with {ended.returncode}:\n{last}",
+            code="worker-failed",
+            exit_code=ended.returncode,
+        )
     accuracy: dict[str, dict[str, float]] = json.loads(ended.stdout.splitlines()[-1])
     write_json(root / "held_out.json", accuracy)
     return accuracy
@@ -183,7 +187,9 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise StorageError(
-            f"{path} cannot be read ({error}); run demo.py with this --root first"
+            f"{path} cannot be read ({error}); run demo.py with this --root first",
+            code="missing-file" if isinstance(error, FileNotFoundError) else "unreadable-file",
+            path=path,
         ) from error
 
 

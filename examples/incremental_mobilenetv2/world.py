@@ -92,7 +92,11 @@ class Job:
         while not condition():
             self._check()
             if time.monotonic() > deadline:
-                raise WorkerError(f"gave up after {PATIENCE_SECONDS:.0f} s of waiting for {what}")
+                raise WorkerError(
+                    f"gave up after {PATIENCE_SECONDS:.0f} s of waiting for {what}",
+                    code="timeout",
+                    seconds=PATIENCE_SECONDS,
+                )
             time.sleep(LOOK_EVERY_SECONDS)
 
     def wait_for_round(self, number: int) -> dict[str, Any]:
@@ -106,7 +110,9 @@ class Job:
         self.wait_until(f"the end of round {number}", lambda: self._outcome(number) != "running")
         record: dict[str, Any] = self._read("report.json")["rounds"][number - 1]
         if record["outcome"] == "failed":
-            raise WorkerError(f"round {number} failed: {record['reason']}")
+            raise WorkerError(
+                f"round {number} failed: {record['reason']}", code="worker-failed", round=number
+            )
         return record
 
     def trained(self, number: int) -> bool:

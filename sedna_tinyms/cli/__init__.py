@@ -7,6 +7,7 @@ which returns the exit code. `--help` of the whole imports none of them.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import sys
 from collections.abc import Callable, Sequence
@@ -64,7 +65,8 @@ def _carry_out(
     except KeyboardInterrupt:
         return 130
     except OSError as error:  # it names its path; what a command knows more of, it said itself
-        return _refuse(name, StorageError(error))
+        code = "no-space" if error.errno == errno.ENOSPC else "storage"
+        return _refuse(name, StorageError(error, code=code, path=error.filename))
 
 
 def _refuse(name: str, error: SednaTinyMSError) -> int:

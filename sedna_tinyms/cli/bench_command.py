@@ -56,5 +56,9 @@ def _find(name: str) -> Path:
     looked = " and ".join(str(place) for place in places)
     raise UsageError(
         f"the benchmark {name} is not here (looked for {file} in {looked}): benchmarks come with "
-        "the source, not with the installed package; clone the repository and run the command there"
+        "the source, not with the installed package; clone the repository and run the command "
+        "there",
+        code="missing-file",
+        name=name,
+        places=places,
     )

@@ -39,9 +39,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the script as ``python script ...`` would, with TINYMS and a `sedna` in place."""
     script = Path(arguments.script)
     if not script.exists():
-        raise UsageError(f"there is no script {script} (looked in {Path.cwd()})")
+        raise UsageError(
+            f"there is no script {script} (looked in {Path.cwd()})",
+            code="missing-file",
+            path=script,
+        )
     if script.is_dir():
-        raise UsageError(f"{script} is a directory, not a worker script")
+        raise UsageError(
+            f"{script} is a directory, not a worker script", code="not-a-file", path=script
+        )
     onednn.limit_instruction_set()
     plugin.register()
     sys.argv = [arguments.script, *arguments.arguments]

@@ -142,9 +142,11 @@ def _checked(check: Callable[[], ModelVersion]) -> dict[str, Any]:
     try:
         version = check()
     except ModelFileError as error:
-        return {"whole": False, "signed": False, "error": str(error), "warnings": []}
+        said = {"whole": False, "signed": False, "error": str(error), "warnings": []}
+        return said | {"code": error.code}
     warnings = list(version.warnings)
-    return {"whole": True, "signed": version.signed, "error": None, "warnings": warnings}
+    said = {"whole": True, "signed": version.signed, "error": None, "warnings": warnings}
+    return said | {"code": None}
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -164,7 +166,7 @@ def _row(store: ModelStore, number: int) -> dict[str, Any]:
     try:
         version = store.open(number)
     except ModelFileError as error:
-        return {"version": number, "error": str(error)}
+        return {"version": number, "error": str(error), "code": error.code}
     said = version.description
     return {
         "version": number,
@@ -177,6 +179,7 @@ def _row(store: ModelStore, number: int) -> dict[str, Any]:
         "sha256": version.digest,
         "metrics": dict(said.metrics),
         "error": None,
+        "code": None,
     }
 
 
@@ -227,7 +230,9 @@ def _two_versions(store: ModelStore, given: list[int]) -> tuple[int, int]:
         return given[0], given[1]
     pointer = store.deployed()
     if given or pointer is None or not pointer.before:
-        raise UsageError("name two versions, the old one and the new one")
+        raise UsageError(
+            "name two versions, the old one and the new one", code="missing-value", value=given
+        )
     return pointer.before[-1], pointer.version
 
 
@@ -277,17 +282,27 @@ def _is_one_version(directory: Path) -> bool:
 def _store(directory: Path, public_key: Path | None = None) -> ModelStore:
     """Return the one store that a directory is or holds."""
     if not directory.is_dir():
-        wrong = "is no directory" if directory.exists() else "does not exist"
-        raise UsageError(f"{directory} {wrong}; versions lie below the --root of a run")
+        exists = directory.exists()
+        wrong = "is no directory" if exists else "does not exist"
+        raise UsageError(
+            f"{directory} {wrong}; versions lie below the --root of a run",
+            code="not-a-directory" if exists else "missing-file",
+            path=directory,
+        )
     stores = _stores(directory)
     if not stores:
         raise UsageError(
-            f"{directory} holds no model versions; give the --root of a run, or its outputDir"
+            f"{directory} holds no model versions; give the --root of a run, or its outputDir",
+            code="empty",
+            path=directory,
         )
     if len(stores) > 1:
         raise UsageError(
             f"{directory} holds the model versions of {len(stores)} jobs "
-            f"({', '.join(map(str, stores))}): give the output directory of one"
+            f"({', '.join(map(str, stores))}): give the output directory of one",
+            code="ambiguous",
+            path=directory,
+            stores=stores,
         )
     return ModelStore(stores[0], public_key=public_key)
 

@@ -121,7 +121,12 @@ def _require_positive(arguments: argparse.Namespace) -> None:
         value = getattr(arguments, name)
         if value is not None and not value > 0:  # which NaN is not either
             option = f"--{name.replace('_', '-')}"
-            raise ConfigurationError(f"{option} is {value}; it must be more than 0")
+            raise ConfigurationError(
+                f"{option} is {value}; it must be more than 0",
+                code="out-of-range",
+                name=option,
+                value=value,
+            )
 
 
 def _runner(

@@ -58,6 +58,7 @@ def _outcome(
         "findings": [
             {
                 "severity": finding.severity.value,
+                "rule": finding.rule,
                 "line": finding.line,
                 "path": finding.path,
                 "message": finding.message,
@@ -65,6 +66,7 @@ def _outcome(
             for finding in findings.sorted()
         ],
         "error": str(error) if error is not None else None,
+        "code": error.code if error is not None else None,
     }
 
 

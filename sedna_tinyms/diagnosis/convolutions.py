@@ -33,9 +33,11 @@ def check_convolutions(limit_seconds: float = 60.0) -> Finding:
         How long each of the two measurements may take.
     """
     if installed_version("mindspore") is None:
-        return note("convolutions", "skipped: MindSpore is not installed")
+        return note("convolutions", "skipped: MindSpore is not installed", code="missing-extra")
     if platform.machine().lower() not in ("x86_64", "amd64"):
-        return note("convolutions", "skipped: only x86-64 processors have slow ones")
+        return note(
+            "convolutions", "skipped: only x86-64 processors have slow ones", code="unsupported"
+        )
     as_workers_get_it = dict(os.environ)
     limited = limit_instruction_set(as_workers_get_it)
     other = {key: value for key, value in os.environ.items() if key != LIMIT}
@@ -49,6 +51,7 @@ def check_convolutions(limit_seconds: float = 60.0) -> Finding:
             "convolutions",
             f"a convolution took longer than {limit_seconds:g} s: the machine is busy, or slow",
             "run it again when nothing else runs",
+            code="timeout",
         )
     except subprocess.CalledProcessError as error:
         last = (error.stderr or "").strip().splitlines()[-1:] or [f"exit code {error.returncode}"]
@@ -56,6 +59,7 @@ def check_convolutions(limit_seconds: float = 60.0) -> Finding:
             "convolutions",
             f"MindSpore cannot run one: {last[0][:200]}",
             "pip install --force-reinstall 'sedna-tinyms[mindspore]'",
+            code="worker-failed",
         )
     if limited:
         return ok(
@@ -70,6 +74,7 @@ def check_convolutions(limit_seconds: float = 60.0) -> Finding:
             "convolutions",
             f"3x3 in {here:.1f} ms, and in {there:.1f} ms with {LIMIT}=AVX2",
             f"unset {KEEP_DEFAULT}; export {LIMIT}=AVX2",
+            code="slow",
         )
     return ok("convolutions", f"3x3 in {here:.1f} ms; {there:.1f} ms with {LIMIT}=AVX2")
 

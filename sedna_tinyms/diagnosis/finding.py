@@ -41,6 +41,9 @@ class Finding:
         The line that mends it: something to type, where there is such a thing.
     exit_code : int
         What a command ends with that meets the problem; 0 for all that is none.
+    code : str
+        What was found, as a name that does not change between releases, such as ``no-space``.
+        Empty for what is as it should be.
     """
 
     check: str
@@ -48,6 +51,7 @@ class Finding:
     message: str
     mend: str = ""
     exit_code: int = 0
+    code: str = ""
 
     def as_json(self) -> dict[str, object]:
         """Return it as plain data."""
@@ -57,6 +61,7 @@ class Finding:
             "message": self.message,
             "mend": self.mend,
             "exit_code": self.exit_code,
+            "code": self.code,
         }
 
 
@@ -65,19 +70,21 @@ def ok(check: str, message: str) -> Finding:
     return Finding(check, Level.OK, message)
 
 
-def note(check: str, message: str, mend: str = "") -> Finding:
+def note(check: str, message: str, mend: str = "", *, code: str) -> Finding:
     """Return a finding about something that may never be missed."""
-    return Finding(check, Level.NOTE, message, mend)
+    return Finding(check, Level.NOTE, message, mend, code=code)
 
 
-def warning(check: str, message: str, mend: str) -> Finding:
+def warning(check: str, message: str, mend: str, *, code: str) -> Finding:
     """Return a finding about something that works otherwise than one would think."""
-    return Finding(check, Level.WARNING, message, mend)
+    return Finding(check, Level.WARNING, message, mend, code=code)
 
 
-def problem(check: str, error: type[SednaTinyMSError], message: str, mend: str) -> Finding:
+def problem(
+    check: str, error: type[SednaTinyMSError], message: str, mend: str, *, code: str
+) -> Finding:
     """Return a finding about something that ends a command with `error`'s exit code."""
-    return Finding(check, Level.PROBLEM, message, mend, error.exit_code)
+    return Finding(check, Level.PROBLEM, message, mend, error.exit_code, code)
 
 
 def worst_exit_code(findings: Iterable[Finding]) -> int:

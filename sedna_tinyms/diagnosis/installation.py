@@ -45,12 +45,18 @@ def check_python() -> Finding:
     version, system = platform.python_version(), platform.system()
     here = f"Python {version} on {system} {platform.machine()}"
     if system != "Linux":
-        return warning("python", f"{here}; only Linux is tested", "run it on Linux, or in WSL 2")
+        return warning(
+            "python",
+            f"{here}; only Linux is tested",
+            "run it on Linux, or in WSL 2",
+            code="unsupported",
+        )
     if not PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]:
         return warning(
             "python",
             f"{here}; 3.10 to 3.12 are tested, and MindSpore has wheels for these alone",
             "python3.11 -m venv .venv",
+            code="wrong-version",
         )
     return ok("python", here)
 
@@ -61,7 +67,11 @@ def check_worker_library() -> Finding:
         library = plugin.library()
     except WorkerLibraryError as error:
         return problem(
-            "worker library", WorkerLibraryError, str(error), "pip uninstall --yes sedna"
+            "worker library",
+            WorkerLibraryError,
+            str(error),
+            "pip uninstall --yes sedna",
+            code=error.code,
         )
     if library != "kubeedge":
         return ok(
@@ -75,6 +85,7 @@ def check_worker_library() -> Finding:
             MissingExtraError,
             f"KubeEdge Sedna's is on the path, but cannot be imported without {', '.join(missing)}",
             _pip("kubeedge"),
+            code="missing-extra",
         )
     return ok("worker library", "KubeEdge Sedna's is on the path, with all that it imports")
 
@@ -87,10 +98,14 @@ def check_mindspore() -> Finding:
             "mindspore",
             "not installed; training and evaluation need it, the runner and ONNX inference do not",
             _pip("mindspore"),
+            code="missing-extra",
         )
     if not MINDSPORES[0] <= _minor(version) <= MINDSPORES[1]:
         return warning(
-            "mindspore", f"{version}; 2.8 to 2.10 are tested", "pip install 'mindspore>=2.8,<2.11'"
+            "mindspore",
+            f"{version}; 2.8 to 2.10 are tested",
+            "pip install 'mindspore>=2.8,<2.11'",
+            code="wrong-version",
         )
     return ok("mindspore", version)
 
@@ -100,7 +115,11 @@ def check_numpy() -> Finding:
     version = installed_version("numpy")
     if version is None:
         return problem(
-            "numpy", MissingExtraError, "not installed", f"pip install --upgrade {DISTRIBUTION}"
+            "numpy",
+            MissingExtraError,
+            "not installed",
+            f"pip install --upgrade {DISTRIBUTION}",
+            code="missing-extra",
         )
     if installed_version("mindspore") is not None and _minor(version) >= (2, 0):
         return problem(
@@ -109,6 +128,7 @@ def check_numpy() -> Finding:
             f"{version}: MindSpore's data sets and tensors fail with NumPy 2, though its "
             "metadata allows it",
             "pip install 'numpy>=1.25,<2'",
+            code="wrong-version",
         )
     return ok("numpy", version)
 
@@ -119,9 +139,8 @@ def check_extras() -> list[Finding]:
     for extra in _extras():
         missing = [name for name in _requirements(extra) if installed_version(name) is None]
         if missing:
-            findings.append(
-                note(f"extra {extra}", f"not installed: {', '.join(missing)}", _pip(extra))
-            )
+            what = f"not installed: {', '.join(missing)}"
+            findings.append(note(f"extra {extra}", what, _pip(extra), code="missing-extra"))
         else:
             present.append(extra)
     return [ok("extras", f"installed: {', '.join(present) or 'none'}"), *findings]

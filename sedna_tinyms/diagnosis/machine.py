@@ -48,12 +48,14 @@ def check_cores() -> Finding:
             "cores",
             f"{here}, and {THREADS}={threads} starts more threads than that",
             f"export {THREADS}={cores}",
+            code="too-many-threads",
         )
     if quota is not None and quota < cores:
         return warning(
             "cores",
             f"{here}, but the container's quota is worth {quota:g}: threads will wait for it",
             f"export {THREADS}={max(1, int(quota))}",
+            code="cpu-quota",
         )
     return ok("cores", f"{here}; num_parallel_workers of a data set goes up to {cores}")
 
@@ -80,10 +82,10 @@ def check_directory(
         Less free space than the first is a problem, less than the second a warning.
     """
 
-    def wrong(message: str, mend: str) -> Finding:
+    def wrong(message: str, mend: str, code: str) -> Finding:
         if not needed:
-            return warning(purpose, message, mend)
-        return problem(purpose, StorageError, message, mend)
+            return warning(purpose, message, mend, code=code)
+        return problem(purpose, StorageError, message, mend, code=code)
 
     existing = nearest_existing(directory)
     free_it = f"du -xh --max-depth=1 {existing} | sort -h | tail"
@@ -97,15 +99,17 @@ def check_directory(
             errno.EROFS: f"mount -o remount,rw $(findmnt -no TARGET -T {existing})",
             errno.EACCES: f"sudo install -d -o {os.geteuid()} {directory}",
         }.get(error.errno or 0, "choose another directory")
-        return wrong(f"cannot write to {existing}: {error.strerror}", mend)
+        code = "no-space" if mend == free_it else "cannot-write"
+        return wrong(f"cannot write to {existing}: {error.strerror}", mend, code)
     free = space.f_bavail * space.f_frsize
     here = f"{directory}{'' if existing == directory else ' (to be created)'}: {_size(free)} free"
     if free < least_bytes:
-        return wrong(f"{here}, less than {_size(least_bytes)}", free_it)
+        return wrong(f"{here}, less than {_size(least_bytes)}", free_it, "no-space")
     if space.f_files and space.f_favail < LEAST_FILES:
-        return wrong(f"{here}, but room for {space.f_favail} files only", free_it)
+        return wrong(f"{here}, but room for {space.f_favail} files only", free_it, "no-space")
     if free < comfortable_bytes:
-        return warning(purpose, f"{here}, less than {_size(comfortable_bytes)}", free_it)
+        message = f"{here}, less than {_size(comfortable_bytes)}"
+        return warning(purpose, message, free_it, code="low-space")
     return ok(purpose, here)
 
 
@@ -123,6 +127,7 @@ def check_port(port: int = 0) -> Finding:
             EndpointError,
             f"cannot listen on 127.0.0.1:{port}: {error}; without --port any free one is taken",
             f"ss -ltnp 'sport = :{port}'",
+            code="cannot-listen",
         )
     return ok("port", f"127.0.0.1:{port} is free" if port else "loopback has a free port")
 
@@ -138,6 +143,7 @@ def check_worker() -> Finding:
             WorkerError,
             f"it has not gone on for {silent:.0f} s, says {os.environ[HEARTBEAT]}",
             f"kubectl delete pod {socket.gethostname()}",
+            code="hanging",
         )
     return ok("worker", f"it went on {max(0.0, silent):.0f} s ago")
 
@@ -158,16 +164,18 @@ def check_clocks(directory: Path, now: Callable[[], float] = time.time) -> Findi
     try:
         stamp = _write_probe(nearest_existing(directory))
     except OSError as error:
-        return note("clocks", f"not compared: {error}")
+        return note("clocks", f"not compared: {error}", code="cannot-write")
     ended, passed = now(), time.monotonic() - steady
     if began < EARLIEST:
-        return warning("clocks", f"the system's clock says {time.ctime(began)}", set_it)
+        message = f"the system's clock says {time.ctime(began)}"
+        return warning("clocks", message, set_it, code="clock-not-set")
     if passed < 0 or abs((ended - began) - passed) > CLOCK_TOLERANCE_SECONDS:
         return warning(
             "clocks",
             f"the system's clock went {ended - began:+.1f} s while {passed:.1f} s passed: it is "
             "being set",
             set_it,
+            code="clock-being-set",
         )
     skew = stamp - ended if stamp > ended else min(stamp - began, 0.0)
     if abs(skew) > CLOCK_TOLERANCE_SECONDS:
@@ -176,6 +184,7 @@ def check_clocks(directory: Path, now: Callable[[], float] = time.time) -> Findi
             f"files in {directory} are stamped {skew:+.1f} s off the system's clock: when a "
             "dataset was left alone cannot be told",
             f"{set_it} (here and on the file server)",
+            code="clock-skew",
         )
     return ok("clocks", "the system's clock, the file system's and the monotonic one agree")
 

@@ -122,7 +122,11 @@ def _settings(parsed: argparse.Namespace) -> Settings:
         try:
             token = parsed.token_file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"--token-file {parsed.token_file}: {error}") from error
+            raise ConfigurationError(
+                f"--token-file {parsed.token_file}: {error}",
+                code="unreadable-file" if isinstance(error, OSError) else "not-utf8",
+                path=parsed.token_file,
+            ) from error
     return Settings(
         serving_path=parsed.serving_path,
         host=parsed.host,

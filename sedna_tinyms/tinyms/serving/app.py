@@ -14,11 +14,11 @@ from typing import Any
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from sedna_tinyms.errors import ConfigurationError, DatasetError
+from sedna_tinyms.errors import ConfigurationError, DatasetError, SednaTinyMSError
 from sedna_tinyms.tinyms.serving.guard import guard
 from sedna_tinyms.tinyms.serving.metrics import CONTENT_TYPE, Metrics
 from sedna_tinyms.tinyms.serving.predicting import Predictor
-from sedna_tinyms.tinyms.serving.refusal import Refusal, without_paths
+from sedna_tinyms.tinyms.serving.refusal import Refusal, code_of_status, without_paths
 from sedna_tinyms.tinyms.serving.settings import Settings
 from sedna_tinyms.tinyms.serving.tinyms_routes import tinyms_routes
 from sedna_tinyms.tinyms.serving.v2_routes import v2_routes
@@ -63,11 +63,16 @@ def _health(predictor: Predictor) -> dict[str, Any]:
             "version": state.servable.version if state.servable else None,
             "loaded_at": state.loaded_at or None,
             "reason": state.reason or None,
+            "code": state.code or None,
         }
         for name, state in repository.states.items()
     }
-    reason = repository.reason or None
-    return {"ready": repository.ready, "reason": reason, "servables": servables}
+    return {
+        "ready": repository.ready,
+        "reason": repository.reason or None,
+        "code": repository.code or None,
+        "servables": servables,
+    }
 
 
 def _page() -> tuple[str, dict[str, str]]:
@@ -90,14 +95,14 @@ def _page() -> tuple[str, dict[str, str]]:
 def _refuse_in_json(app: Flask) -> None:
     """Answer whatever goes wrong with a status, and a reason in the shape of the route."""
 
-    def answer(status: int, reason: str) -> Response:
+    def answer(status: int, reason: str, code: str) -> Response:
         of_v2 = request.path == "/v2" or request.path.startswith("/v2/")
         body = {"error": reason} if of_v2 else {"status": 1, "err_msg": reason}
-        return Response(json.dumps(body), status, mimetype="application/json")
+        return Response(json.dumps(body | {"code": code}), status, mimetype="application/json")
 
     @app.errorhandler(Refusal)
     def refuse(refusal: Refusal) -> Response:
-        response = answer(refusal.status, refusal.reason)
+        response = answer(refusal.status, refusal.reason, refusal.code)
         if refusal.retry_after is not None:
             response.headers["Retry-After"] = str(refusal.retry_after)
         if refusal.status == 401:
@@ -106,22 +111,24 @@ def _refuse_in_json(app: Flask) -> None:
 
     @app.errorhandler(HTTPException)
     def refuse_by_flask(error: HTTPException) -> Response:
-        if error.code == 413:
+        status = error.code or 500
+        reason = error.description or error.name
+        if status == 413:
             limit = app.config["MAX_CONTENT_LENGTH"]
-            return answer(413, f"the body is too large; at most {limit} bytes are accepted")
-        if error.code == 404:
-            return answer(404, "there is nothing at this address")
-        return answer(error.code or 500, error.description or error.name)
+            reason = f"the body is too large; at most {limit} bytes are accepted"
+        elif status == 404:
+            reason = "there is nothing at this address"
+        return answer(status, reason, code_of_status(status, error.name))
 
     @app.errorhandler(ConfigurationError)
     @app.errorhandler(DatasetError)
-    def refuse_value(error: Exception) -> Response:
-        return answer(400, without_paths(error))
+    def refuse_value(error: SednaTinyMSError) -> Response:
+        return answer(400, without_paths(error), error.code)
 
     @app.errorhandler(Exception)
     def fail(error: Exception) -> Response:
         logger.exception("%s %s failed", request.method, request.path, exc_info=error)
-        return answer(500, "the server failed on this request; its log says why")
+        return answer(500, "the server failed on this request; its log says why", "internal")
 
 
 def _observe(app: Flask, metrics: Metrics) -> None:

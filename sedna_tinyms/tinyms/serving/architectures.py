@@ -102,7 +102,11 @@ def dataset_transform(dataset: str) -> Any:
     if dataset not in TRANSFORMS:
         raise ConfigurationError(
             f"unknown dataset {dataset!r}{did_you_mean(dataset, TRANSFORMS)}; "
-            f"one of {', '.join(TRANSFORMS)}"
+            f"one of {', '.join(TRANSFORMS)}",
+            code="unknown-name",
+            name="dataset",
+            value=dataset,
+            valid=tuple(TRANSFORMS),
         )
     return _find("sedna_tinyms.tinyms.vision", TRANSFORMS[dataset], f"the transform of {dataset!r}")
 
@@ -110,5 +114,10 @@ def dataset_transform(dataset: str) -> Any:
 def _find(module: str, name: str, wanted: str) -> Callable[..., Any]:
     found = getattr(importlib.import_module(module), name, None)
     if found is None:
-        raise ConfigurationError(f"{wanted} is not part of this sedna-tinyms ({module}.{name})")
+        raise ConfigurationError(
+            f"{wanted} is not part of this sedna-tinyms ({module}.{name})",
+            code="unsupported",
+            module=module,
+            name=name,
+        )
     return found  # type: ignore[no-any-return]

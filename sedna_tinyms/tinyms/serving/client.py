@@ -98,7 +98,11 @@ class Client:
         if strategy not in STRATEGIES:
             raise ConfigurationError(
                 f"unknown strategy {strategy!r}{did_you_mean(strategy, STRATEGIES)}; "
-                f"one of {', '.join(STRATEGIES)}"
+                f"one of {', '.join(STRATEGIES)}",
+                code="unknown-name",
+                name="strategy",
+                value=strategy,
+                valid=tuple(STRATEGIES),
             )
         body = {"servable_name": servable_name, "strategy": strategy}
         if dataset_name is None:
@@ -109,7 +113,12 @@ class Client:
         try:
             content = Path(path).read_bytes()
         except OSError as error:
-            raise DatasetError(f"the picture {path} cannot be read: {error.strerror}") from error
+            missing = isinstance(error, FileNotFoundError)
+            raise DatasetError(
+                f"the picture {path} cannot be read: {error.strerror}",
+                code="missing-file" if missing else "unreadable-file",
+                path=path,
+            ) from error
         body["data"] = base64.b64encode(content).decode("ascii")
         words: str = self._ask("POST", "/predict", body)["instance"]["res_msg"]
         return json.loads(words) if words.startswith("[") else words  # boxes are a JSON list
@@ -149,12 +158,20 @@ class Client:
         except (ValueError, KeyError, TypeError, AttributeError):
             raise EndpointError(
                 f"{self._url} answers with status {answer.status_code} and no JSON of TinyMS's: "
-                "another server may have the port"
+                "another server may have the port",
+                code="foreign-server",
+                url=self._url,
+                status=answer.status_code,
             ) from None
         if refused:
             wrong_request = answer.status_code in (200, 400, 404, 413)
             kind = ConfigurationError if wrong_request else EndpointError
-            raise kind(f"{self._url} refuses: {reason}")
+            raise kind(
+                f"{self._url} refuses: {reason}",
+                code=str(content.get("code") or "refused"),
+                url=self._url,
+                status=answer.status_code,
+            )
         return dict(content)
 
     def _request(
@@ -173,7 +190,9 @@ class Client:
             except requests.RequestException as error:
                 raise EndpointError(
                     f"no server answers on {self._url}: {type(error).__name__}; "
-                    "is it started, and is the port right?"
+                    "is it started, and is the port right?",
+                    code="unreachable",
+                    url=self._url,
                 ) from error
 
     @property

@@ -55,9 +55,13 @@ def _require_own_name(settings: Settings) -> None:
     try:
         name = urlsplit(f"//{request.host}").hostname or ""
     except ValueError:
-        raise Refusal(400, "the Host header is no address") from None
+        raise Refusal(400, "the Host header is no address", code="invalid-host") from None
     if not is_loopback(name) and name != settings.host:
-        raise Refusal(403, f"the Host header names {name!r:.80}, which is not this server")
+        raise Refusal(
+            403,
+            f"the Host header names {name!r:.80}, which is not this server",
+            code="foreign-host",
+        )
 
 
 def _require_known_origin(settings: Settings) -> None:
@@ -66,12 +70,12 @@ def _require_known_origin(settings: Settings) -> None:
     if origin is None or origin in settings.allowed_origins:
         return
     if origin.partition("://")[2] != request.host:  # an origin is scheme://host[:port], no more
-        raise Refusal(403, "pages of other servers may not use this one")
+        raise Refusal(403, "pages of other servers may not use this one", code="foreign-origin")
 
 
 def _require_token(settings: Settings) -> None:
     if not has_token(request.headers.get("Authorization", ""), settings.token):
-        raise Refusal(401, NEEDS_TOKEN)
+        raise Refusal(401, NEEDS_TOKEN, code="unauthorized")
 
 
 def has_token(authorization: str, token: str | None) -> bool:

@@ -76,8 +76,14 @@ class Network:
         if not np.isfinite(output).all():
             raise ModelFileError(
                 "with these weights the network's outputs are NaN or infinite: the training that "
-                "wrote them diverged"
+                "wrote them diverged",
+                code="not-finite",
             )
         classes = (2, self.blueprint.class_num)
         if output.shape != classes and not ARCHITECTURES[self.blueprint.architecture].detects:
-            raise ModelFileError(f"the outputs have the shape {output.shape}, not {classes}")
+            raise ModelFileError(
+                f"the outputs have the shape {output.shape}, not {classes}",
+                code="wrong-shape",
+                value=output.shape,
+                expected=classes,
+            )

@@ -32,25 +32,31 @@ def decode_picture(text: object, pixel_limit: int) -> NDArray[np.uint8]:
         400 if it is no picture, 413 if it has more than `pixel_limit` pixels.
     """
     if not isinstance(text, str) or not text:
-        raise Refusal(400, "data must be a picture file as base64 text")
+        raise Refusal(400, "data must be a picture file as base64 text", code="missing-value")
     encoded = text.partition(",")[2] if text.startswith("data:") else text
     try:
         content = base64.b64decode(encoded, validate=True)
     except (ValueError, binascii.Error) as error:
-        raise Refusal(400, f"data is no base64: {error}") from None
+        raise Refusal(400, f"data is no base64: {error}", code="not-base64") from None
     try:
         with warnings.catch_warnings():
             # Pillow warns of odd metadata, and of sizes beyond a limit that is lower here.
             warnings.simplefilter("ignore")
             return _decode(content, pixel_limit)
     except UnidentifiedImageError:
-        raise Refusal(400, f"data is no picture; known formats: {', '.join(FORMATS)}") from None
+        raise Refusal(
+            400, f"data is no picture; known formats: {', '.join(FORMATS)}", code="unknown-format"
+        ) from None
     except Image.DecompressionBombError:
         raise Refusal(
-            413, f"the picture is too large; at most {pixel_limit} pixels are accepted"
+            413,
+            f"the picture is too large; at most {pixel_limit} pixels are accepted",
+            code="too-large",
         ) from None
     except DECODER_ERRORS as error:
-        raise Refusal(400, f"the picture cannot be read: {without_paths(error)}") from None
+        raise Refusal(
+            400, f"the picture cannot be read: {without_paths(error)}", code="bad-picture"
+        ) from None
 
 
 def _decode(content: bytes, pixel_limit: int) -> NDArray[np.uint8]:
@@ -61,6 +67,7 @@ def _decode(content: bytes, pixel_limit: int) -> NDArray[np.uint8]:
                 413,
                 f"the picture has {width} x {height} pixels; "
                 f"at most {pixel_limit} pixels are accepted",
+                code="too-large",
             )
         image.load()
         ImageOps.exif_transpose(image, in_place=True)

@@ -64,7 +64,7 @@ class Predictor:
             503 if all are taken.
         """
         if not self._places.acquire(blocking=False):
-            raise Refusal(503, "too many predictions are waiting", retry_after=1)
+            raise Refusal(503, "too many predictions are waiting", code="busy", retry_after=1)
         try:
             with self._waiting.track_inprogress():
                 yield
@@ -83,11 +83,16 @@ class Predictor:
         state = states.get(name) if isinstance(name, str) else None
         if state is None:
             raise Refusal(
-                404, f"no servable is named {name!r:.80}{did_you_mean(str(name), states)}"
+                404,
+                f"no servable is named {name!r:.80}{did_you_mean(str(name), states)}",
+                code="unknown-name",
             )
         if state.servable is None:
             raise Refusal(
-                503, f"{state.entry.name} is not in service: {state.reason}", retry_after=5
+                503,
+                f"{state.entry.name} is not in service: {state.reason}",
+                code="not-in-service",
+                retry_after=5,
             )
         return state.servable
 
@@ -114,7 +119,13 @@ class Predictor:
                 continue
             except (TimeoutError, FutureTimeoutError):
                 self._runner.give_up(future)
-                raise Refusal(503, "the prediction took too long", retry_after=5) from None
+                raise Refusal(
+                    503, "the prediction took too long", code="timeout", retry_after=5
+                ) from None
             if not np.isfinite(result.output).all():
-                raise Refusal(500, "the network's output for this input is NaN or infinite")
+                raise Refusal(
+                    500,
+                    "the network's output for this input is NaN or infinite",
+                    code="not-finite",
+                )
             return result

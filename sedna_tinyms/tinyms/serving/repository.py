@@ -7,6 +7,7 @@ new file, the old network stays in service, and `Repository.states` says why.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import shutil
@@ -49,12 +50,15 @@ class State:
         When it was put in service, in seconds since 1970.
     reason : str
         Why what the files now say is not in service; empty if it is.
+    code : str
+        The same for a program, such as ``missing-file``.
     """
 
     entry: Entry
     servable: Servable | None = None
     loaded_at: float = 0.0
     reason: str = ""
+    code: str = ""
 
 
 class Repository:
@@ -76,6 +80,8 @@ class Repository:
         self.directory = directory
         self.reason = ""
         """Why servable.json as a whole cannot be used; empty if it can."""
+        self.code = ""
+        """The same for a program."""
         self._wanted: dict[str, Entry] = {}
         self._states: dict[str, State] = {}
         self._runner = runner
@@ -148,12 +154,13 @@ class Repository:
         try:
             self._wanted = read_catalogue(self.directory)
         except ConfigurationError as error:
-            self.reason = without_paths(error)
+            self.reason, self.code = without_paths(error), error.code
             logger.error("%s; what was in service stays", error)
             return
         for name, entry in self._wanted.items():
-            self._states.setdefault(name, State(entry, reason="it is being loaded"))
-        self.reason = ""
+            loading = State(entry, reason="it is being loaded", code="loading")
+            self._states.setdefault(name, loading)
+        self.reason = self.code = ""
 
     def _remove(self, name: str) -> None:
         self._states.pop(name)
@@ -166,23 +173,25 @@ class Repository:
         try:
             self._put_in_service(entry)
         except SednaTinyMSError as error:
-            self._fail(entry, before, str(error))
+            self._fail(entry, before, str(error), error.code)
         except Exception as error:  # MindSpore raises many kinds
             logger.exception("loading the servable %s", entry.name)
-            self._fail(entry, before, f"{type(error).__name__} while loading; the log has more")
+            reason = f"{type(error).__name__} while loading; the log has more"
+            self._fail(entry, before, reason, "internal")
         else:
             self._observe(entry.name, True)
 
-    def _fail(self, entry: Entry, before: State, reason: str) -> None:
+    def _fail(self, entry: Entry, before: State, reason: str, code: str) -> None:
         stays = "; the version before stays in service" if before.servable else ""
         logger.error("the servable %s cannot be loaded%s: %s", entry.name, stays, reason)
         reason = " ".join(without_paths(reason).split())[:REASON_LIMIT]
-        self._states[entry.name] = replace(before, entry=entry, reason=reason)
+        self._states[entry.name] = replace(before, entry=entry, reason=reason, code=code)
         self._observe(entry.name, False)
 
     def _put_in_service(self, entry: Entry) -> None:
-        if entry.problem:
-            raise ConfigurationError(entry.problem)
+        if entry.problem is not None:
+            problem = entry.problem
+            raise ConfigurationError(problem.text, code=problem.code, **problem.fields)
         with _copy(self.directory / entry.checkpoint, entry.checkpoint) as (checkpoint, digest):
             try:
                 weights = read_weights(checkpoint)
@@ -190,7 +199,7 @@ class Repository:
                 self._runner.call(lambda: self._exchange(servable, checkpoint)).result()
             except SednaTinyMSError as error:
                 message = str(error).replace(str(checkpoint), entry.checkpoint)
-                raise type(error)(message) from error
+                raise type(error)(message, code=error.code, **error.fields) from error
         logger.info("the servable %s is in service, version %s", entry.name, servable.version)
 
     def _exchange(self, servable: Servable, checkpoint: Path) -> None:
@@ -212,6 +221,16 @@ def _stamp(path: Path) -> Stamp | None:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
+def _code(error: OSError) -> str:
+    """Return the code for a checkpoint that cannot be opened as an ordinary file."""
+    codes = {
+        errno.ENOENT: "missing-file",
+        errno.EISDIR: "not-a-file",
+        errno.EINVAL: "not-regular-file",
+    }
+    return codes.get(error.errno or 0, "unreadable-file")
+
+
 @contextmanager
 def _copy(path: Path, name: str) -> Iterator[tuple[Path, str]]:
     """Yield a copy of a file that nobody else writes to, and its SHA-256 digest."""
@@ -222,7 +241,9 @@ def _copy(path: Path, name: str) -> Iterator[tuple[Path, str]]:
                 shutil.copyfileobj(source, target)
         except OSError as error:
             raise ModelFileError(
-                f"the checkpoint {name} cannot be read: {error.strerror}"
+                f"the checkpoint {name} cannot be read: {error.strerror}",
+                code=_code(error),
+                path=name,
             ) from error
         digest = hashlib.sha256()
         with copy.open("rb") as stream:

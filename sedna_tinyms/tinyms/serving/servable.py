@@ -59,7 +59,11 @@ class Servable:
         class_names = tuple(str(name) for name in card.get("class_names", ()))
         class_num = entry.class_num or len(class_names)
         if not class_num:
-            raise ConfigurationError("class_num is missing, and the checkpoint does not say it")
+            raise ConfigurationError(
+                "class_num is missing, and the checkpoint does not say it",
+                code="missing-key",
+                name="class_num",
+            )
         size = architecture.input_size
         if architecture.any_size:
             size = entry.input_size or card.get("input_size", size)
@@ -72,7 +76,10 @@ class Servable:
         if given != shape:
             raise ConfigurationError(
                 f"the transform of {entry.dataset!r} makes {given} of a picture, but "
-                f"{entry.model} takes {shape}: set another dataset or input_size"
+                f"{entry.model} takes {shape}: set another dataset or input_size",
+                code="wrong-shape",
+                value=given,
+                expected=shape,
             )
         labels = entry.labels or class_names or getattr(transform, "labels", ())
         return cls(
@@ -105,7 +112,11 @@ class Servable:
         if strategy not in self.strategies:
             raise ConfigurationError(
                 f"{self.entry.name} has no strategy {strategy!r:.80}"
-                f"{did_you_mean(strategy, self.strategies)}; one of {', '.join(self.strategies)}"
+                f"{did_you_mean(strategy, self.strategies)}; one of {', '.join(self.strategies)}",
+                code="unknown-name",
+                name="strategy",
+                value=strategy,
+                valid=tuple(self.strategies),
             )
 
     def words(self, output: NDArray[Any], picture: tuple[int, int], strategy: str) -> str:
@@ -164,7 +175,9 @@ def _card(metadata: Mapping[str, str]) -> dict[str, Any]:
             try:
                 card[name] = parse_json(metadata[name])
             except ValueError as error:
-                raise ConfigurationError(f"the checkpoint's {name} is not JSON") from error
+                raise ConfigurationError(
+                    f"the checkpoint's {name} is not JSON", code="not-json", name=name
+                ) from error
     return card
 
 

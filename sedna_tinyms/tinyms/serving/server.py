@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import select
@@ -117,7 +118,9 @@ class Server:
             self.shutdown()
             raise EndpointError(
                 f"the server {'ended' if ended else f'did not answer in {timeout:g} seconds'}; "
-                f"its log {self.log} ends with:\n{self._last_lines()}"
+                f"its log {self.log} ends with:\n{self._last_lines()}",
+                code="cannot-start" if ended else "timeout",
+                log=self.log,
             )
         self.port = int(port)
         logger.info(
@@ -159,7 +162,10 @@ class Server:
         if not Client(self.host, self.port, token=self.token).is_tinyms_server():
             raise EndpointError(
                 f"something that is no TinyMS server answers on {self.host}:{self.port}; "
-                "choose another port"
+                "choose another port",
+                code="foreign-server",
+                host=self.host,
+                port=self.port,
             )
         logger.warning(
             "a server answers on %s:%d already; it is used, whatever it serves, and shutdown() "
@@ -177,7 +183,10 @@ class Server:
         try:
             handle, name = tempfile.mkstemp(prefix="sedna-tinyms-serving-", suffix=".log")
         except OSError as error:
-            raise StorageError(f"the server's log cannot be written: {error}") from error
+            raise StorageError(
+                f"the server's log cannot be written: {error}",
+                code="no-space" if error.errno == errno.ENOSPC else "cannot-write",
+            ) from error
         self.log = Path(name)
         with os.fdopen(handle, "wb") as log:
             # A session of its own, so that Ctrl-C in a notebook does not reach it.

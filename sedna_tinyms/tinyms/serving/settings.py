@@ -93,23 +93,48 @@ class Settings:
     def __post_init__(self) -> None:
         problems = Problems()
         if not 0 <= self.port <= 65535:
-            problems.add(f"port is {self.port}; it must lie between 0 and 65535")
+            problems.add(
+                f"port is {self.port}; it must lie between 0 and 65535",
+                code="out-of-range",
+                name="port",
+                value=self.port,
+            )
         if self.token and (len(self.token) < SHORTEST_TOKEN or not self.token.isascii()):
-            problems.add(f"the token must have at least {SHORTEST_TOKEN} characters, all of ASCII")
+            problems.add(
+                f"the token must have at least {SHORTEST_TOKEN} characters, all of ASCII",
+                code="invalid-value",
+                name="token",
+            )
         if not self.token and not is_loopback(self.host):
             problems.add(
                 f"host is {self.host!r}, which other machines can reach: that needs a token "
-                f"(in the environment as {TOKEN_VARIABLE}, or from --token-file)"
+                f"(in the environment as {TOKEN_VARIABLE}, or from --token-file)",
+                code="missing-token",
+                name="host",
+                value=self.host,
             )
         for origin in self.allowed_origins:
             parts = urlsplit(origin)
             if origin != f"{parts.scheme}://{parts.netloc}" or not parts.netloc:
                 problems.add(
-                    f"{origin!r} is no origin; one looks like https://example.org, without a path"
+                    f"{origin!r} is no origin; one looks like https://example.org, without a path",
+                    code="invalid-url",
+                    name="allowed_origins",
+                    value=origin,
                 )
         for name in ("body_limit", "pixel_limit", "waiting_limit", "batch_limit"):
             if getattr(self, name) < 1:
-                problems.add(f"{name} is {getattr(self, name)}; it must be at least 1")
+                problems.add(
+                    f"{name} is {getattr(self, name)}; it must be at least 1",
+                    code="out-of-range",
+                    name=name,
+                    value=getattr(self, name),
+                )
         if not 0 < self.poll_seconds < float("inf"):
-            problems.add(f"poll_seconds is {self.poll_seconds}; it must be above 0")
+            problems.add(
+                f"poll_seconds is {self.poll_seconds}; it must be above 0",
+                code="out-of-range",
+                name="poll_seconds",
+                value=self.poll_seconds,
+            )
         problems.raise_as(ConfigurationError, "the server cannot be started")

@@ -27,7 +27,7 @@ def parse_or_refuse(content: bytes | str, what: str = "the body") -> Any:
     try:
         return parse_json(content)
     except ValueError as error:
-        raise Refusal(400, f"{what} is not JSON: {error}") from None
+        raise Refusal(400, f"{what} is not JSON: {error}", code="not-json") from None
 
 
 def check_shape(shape: object, expected: tuple[int, ...]) -> tuple[int, ...]:
@@ -45,7 +45,7 @@ def check_shape(shape: object, expected: tuple[int, ...]) -> tuple[int, ...]:
         or not all(map(_is_allowed, shape, expected))
     ):
         wanted = str(list(expected)).replace("-1", f"1 to {MOST_ROWS}")
-        raise Refusal(400, f"the shape is {shape!r:.80}; it must be {wanted}")
+        raise Refusal(400, f"the shape is {shape!r:.80}; it must be {wanted}", code="wrong-shape")
     return tuple(shape)
 
 
@@ -65,15 +65,18 @@ def parse_numbers(data: object, shape: tuple[int, ...]) -> NDArray[np.float32]:
     try:
         array = np.asarray(data)
     except (ValueError, OverflowError, RecursionError):
-        raise Refusal(400, f"data is nested unevenly; its shape must be {list(shape)}") from None
+        raise Refusal(
+            400, f"data is nested unevenly; its shape must be {list(shape)}", code="wrong-shape"
+        ) from None
     if array.dtype.kind not in "iuf":
-        raise Refusal(400, "data must hold numbers and nothing else")
+        raise Refusal(400, "data must hold numbers and nothing else", code="not-a-number")
     count = int(np.prod(shape))
     if array.shape not in (shape, (count,)):
         raise Refusal(
             400,
             f"data has the shape {list(array.shape)}; it must be {list(shape)}, "
             f"or flat with {count} numbers",
+            code="wrong-shape",
         )
     with np.errstate(over="ignore"):
         return finite(array.astype(np.float32).reshape(shape), "data")
@@ -86,7 +89,7 @@ def _require_numbers(data: object) -> None:
         row = waiting.pop()
         kinds = set(map(type, row)) if isinstance(row, list) else {type(row)}
         if not kinds <= {int, float, list}:
-            raise Refusal(400, "data must hold numbers and nothing else")
+            raise Refusal(400, "data must hold numbers and nothing else", code="not-a-number")
         if list in kinds and isinstance(row, list):
             waiting += [each for each in row if isinstance(each, list)]
 
@@ -100,5 +103,7 @@ def finite(array: NDArray[np.float32], what: str) -> NDArray[np.float32]:
         400 if it holds NaN or infinity.
     """
     if not np.isfinite(array).all():
-        raise Refusal(400, f"{what} holds NaN, or numbers beyond the range of float32")
+        raise Refusal(
+            400, f"{what} holds NaN, or numbers beyond the range of float32", code="not-finite"
+        )
     return array

@@ -62,7 +62,9 @@ def tinyms_routes(predictor: Predictor, pixel_limit: int) -> Blueprint:
 def _object(content: bytes) -> dict[str, Any]:
     body = parse_or_refuse(content)
     if not isinstance(body, dict):
-        raise Refusal(400, f"the body is a JSON {type(body).__name__}, not an object")
+        raise Refusal(
+            400, f"the body is a JSON {type(body).__name__}, not an object", code="wrong-type"
+        )
     return body
 
 
@@ -70,10 +72,16 @@ def _predict_instance(predictor: Predictor, name: object, body: dict[str, Any]) 
     """Answer with the raw output for one input that the client has transformed."""
     instance = body.get("instance")
     if not isinstance(instance, dict):
-        raise Refusal(400, "instance must be an object with shape, dtype and data")
+        raise Refusal(
+            400, "instance must be an object with shape, dtype and data", code="wrong-type"
+        )
     dtype = instance.get("dtype", "float32")
     if dtype not in DTYPES:
-        raise Refusal(400, f"the dtype is {dtype!r:.80}; it must be one of {', '.join(DTYPES)}")
+        raise Refusal(
+            400,
+            f"the dtype is {dtype!r:.80}; it must be one of {', '.join(DTYPES)}",
+            code="unsupported",
+        )
     data = instance.get("data")
 
     def inputs_for(servable: Servable) -> NDArray[np.float32]:
@@ -123,5 +131,7 @@ def _described(result: Result, pixels: NDArray[np.uint8], strategy: str) -> dict
 def _strategy(body: dict[str, Any]) -> str:
     strategy = body.get("strategy", "TOP1_CLASS")
     if not isinstance(strategy, str):
-        raise Refusal(400, f"the strategy is {strategy!r:.80}; it must be a text")
+        raise Refusal(
+            400, f"the strategy is {strategy!r:.80}; it must be a text", code="wrong-type"
+        )
     return strategy

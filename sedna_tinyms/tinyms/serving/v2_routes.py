@@ -100,6 +100,7 @@ def _of_version(servable: Servable, version: str | None) -> Servable:
             404,
             f"{servable.entry.name} has no version {version!r:.80}; "
             f"version {servable.version} is in service",
+            code="wrong-version",
         )
     return servable
 
@@ -109,12 +110,18 @@ def _split(content: bytes) -> tuple[dict[str, Any], bytes]:
     length = request.headers.get(JSON_LENGTH, str(len(content)))
     is_number = length.isascii() and length.isdecimal() and len(length) <= LONGEST_NUMBER
     if not is_number or int(length) > len(content):
-        raise Refusal(400, f"{JSON_LENGTH} is {length!r:.40}; the body has {len(content)} bytes")
+        raise Refusal(
+            400,
+            f"{JSON_LENGTH} is {length!r:.40}; the body has {len(content)} bytes",
+            code="wrong-length",
+        )
     asked = parse_or_refuse(content[: int(length)])
     if not isinstance(asked, dict):
-        raise Refusal(400, f"the body is a JSON {type(asked).__name__}, not an object")
+        raise Refusal(
+            400, f"the body is a JSON {type(asked).__name__}, not an object", code="wrong-type"
+        )
     if not isinstance(asked.get("id", ""), str):
-        raise Refusal(400, "id must be a text")
+        raise Refusal(400, "id must be a text", code="wrong-type")
     return asked, content[int(length) :]
 
 
@@ -122,17 +129,27 @@ def _single(asked: dict[str, Any], key: str, name: str) -> dict[str, Any]:
     """Return the only tensor in the list ``asked[key]``, which must bear `name`."""
     tensors = asked.get(key)
     if not isinstance(tensors, list) or len(tensors) != 1 or not isinstance(tensors[0], dict):
-        raise Refusal(400, f"{key} must be an array with one object, named {name!r}")
+        raise Refusal(
+            400, f"{key} must be an array with one object, named {name!r}", code="wrong-type"
+        )
     tensor = tensors[0]
     if tensor.get("name") != name:
         hint = did_you_mean(str(tensor.get("name")), [name])
-        raise Refusal(400, f"{key} has no tensor {tensor.get('name')!r:.80}{hint}, only {name!r}")
+        raise Refusal(
+            400,
+            f"{key} has no tensor {tensor.get('name')!r:.80}{hint}, only {name!r}",
+            code="unknown-name",
+        )
     return tensor
 
 
 def _tensor(given: dict[str, Any], raw: bytes, servable: Servable) -> NDArray[np.float32]:
     if given.get("datatype") != DATATYPE:
-        raise Refusal(400, f"the datatype is {given.get('datatype')!r:.80}; it must be {DATATYPE}")
+        raise Refusal(
+            400,
+            f"the datatype is {given.get('datatype')!r:.80}; it must be {DATATYPE}",
+            code="unsupported",
+        )
     shape = check_shape(given.get("shape"), (-1, *servable.input_shape))
     size = _parameters(given).get("binary_data_size")
     if size is None:
@@ -143,6 +160,7 @@ def _tensor(given: dict[str, Any], raw: bytes, servable: Servable) -> NDArray[np
             400,
             f"binary_data_size is {size!r:.40} and {len(raw)} bytes follow the JSON; "
             f"both must be {wanted}",
+            code="wrong-length",
         )
     return finite(np.frombuffer(raw, "<f4").astype(np.float32).reshape(shape), "data")
 
@@ -150,7 +168,7 @@ def _tensor(given: dict[str, Any], raw: bytes, servable: Servable) -> NDArray[np
 def _parameters(owner: dict[str, Any]) -> dict[str, Any]:
     parameters = owner.get("parameters", {})
     if not isinstance(parameters, dict):
-        raise Refusal(400, "parameters must be an object")
+        raise Refusal(400, "parameters must be an object", code="wrong-type")
     return parameters
 
 

@@ -21,6 +21,7 @@ from waitress.utilities import Error
 
 from sedna_tinyms.errors import EndpointError
 from sedna_tinyms.tinyms.serving.guard import NEEDS_TOKEN, has_token
+from sedna_tinyms.tinyms.serving.refusal import code_of_status
 from sedna_tinyms.tinyms.serving.settings import Settings
 
 __all__ = ["bind", "serve_until_told", "web_server"]
@@ -57,7 +58,10 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         raise EndpointError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another port"
+            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another port",
+            code="cannot-listen",
+            host=host,
+            port=port,
         ) from error
     return bound
 
@@ -109,7 +113,8 @@ class _JsonErrorTask(ErrorTask):  # type: ignore[misc]
     def execute(self) -> None:
         error = self.request.error
         reason = f"{error.reason}: {error.body}"
-        body = json.dumps({"status": 1, "error": reason, "err_msg": reason}).encode()
+        said = {"status": 1, "error": reason, "err_msg": reason}
+        body = json.dumps(said | {"code": code_of_status(error.code, error.reason)}).encode()
         self.status = f"{error.code} {error.reason}"
         self.content_length = len(body)
         self.response_headers.append(("Content-Type", "application/json"))
