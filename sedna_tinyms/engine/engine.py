@@ -67,7 +67,7 @@ class Engine(ABC):
 
         Parameters
         ----------
-        inputs : ndarray, shape (N, *input_shape), of input_dtype
+        inputs : ndarray, shape ``(N, *input_shape)``, of input_dtype
             N is 1 or more.
 
         Returns

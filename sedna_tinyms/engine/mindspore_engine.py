@@ -23,7 +23,7 @@ class MindSporeEngine(Engine):
     Parameters
     ----------
     network : Cell
-        Takes (N, *input_shape) float32 and gives one tensor, or a tuple of tensors.
+        Takes ``(N, *input_shape)`` float32 and gives one tensor, or a tuple of tensors.
     input_shape : sequence of int
         Shape of one sample, without the batch axis.
     outputs : mapping of str to sequence of int

@@ -93,7 +93,7 @@ def quantize(
     ----------
     model : path or bytes
         An ONNX file in float32, or its content.
-    calibration : ndarray, shape (N, *input shape)
+    calibration : ndarray, shape ``(N, *input_shape)``
         Typical inputs, such as those of a replay memory; 100 are enough.
     path : path
         The file to write or replace, whole or not at all. Every engine runs it.

@@ -65,7 +65,7 @@ def export_onnx(
         The file to write or replace, whole or not at all.
     metadata : mapping, optional
         Texts and numbers to store in the file's ``metadata_props``.
-    samples : ndarray, shape (N, *input_shape), optional
+    samples : ndarray, shape ``(N, *input_shape)``, optional
         Real inputs: the file is written only if it computes what the network does.
 
     Raises

@@ -53,7 +53,7 @@ def load_images(
 
     Returns
     -------
-    ndarray of float32, shape (len(pictures), *transform.shape)
+    ndarray of float32, shape ``(len(pictures), *transform.shape)``
         Bit-equal to calling `transform` on each picture.
 
     Raises
