@@ -154,22 +154,23 @@ def test_a_matrix_comes_back_from_its_file(tmp_path):
         pytest.param("[" * 100_000, id="nested"),
     ],
 )
-def test_a_broken_file_is_refused_with_its_name(content, tmp_path):
+def test_a_broken_file_is_refused_with_its_name(content, tmp_path, raises):
     path = tmp_path / "matrix.json"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(ModelFileError, match=r"matrix\.json cannot be read"):
+    code = "missing-file" if content is None else "damaged"
+    with raises(ModelFileError, code, path=path, golden=False):
         AccuracyMatrix.load(path)
 
 
-def test_what_is_no_matrix_is_refused():
-    with pytest.raises(ConfigurationError, match="occurs twice in a, a"):
+def test_what_is_no_matrix_is_refused(raises):
+    with raises(ConfigurationError, "duplicate", name="domains"):
         AccuracyMatrix(["a", "a"])
-    with pytest.raises(ConfigurationError, match=r"shape \(1, 2\); there are 1 domains"):
+    with raises(ConfigurationError, "wrong-shape", value=(1, 2), expected=(0, 1)):
         AccuracyMatrix(["a"], [[0.1, 0.2]])
-    with pytest.raises(ConfigurationError, match=r"is 86\.3; it must be from 0 to 1"):
+    with raises(ConfigurationError, "out-of-range", value=86.3):
         AccuracyMatrix(["a"], [[86.3]])
-    with pytest.raises(ConfigurationError, match="2 rounds learned something; the matrix has 1"):
+    with raises(ConfigurationError, "wrong-length", name="learned", value=2, expected=1):
         AccuracyMatrix(["a"], [[0.5]], ["a", "b"])
-    with pytest.raises(ConfigurationError, match="no accuracies"):
+    with raises(ConfigurationError, "not-a-number", golden=False):
         AccuracyMatrix(["a"], [["high"]])

@@ -1,3 +1,5 @@
+import logging
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -105,23 +107,24 @@ def test_no_pictures():
     assert len(activations([], Means(), None, SIZE)) == 0
 
 
-def test_pictures_that_cannot_be_read_are_named(tmp_path):
+def test_pictures_that_cannot_be_read_are_named(tmp_path, raises):
     (tmp_path / "broken.png").write_bytes(b"no picture")
-    for missing in ("a.png", "b.png"):
-        with pytest.raises(DatasetError, match=missing):
-            activations([tmp_path / "a.png", tmp_path / "b.png"], Means(), None, SIZE)
-    with pytest.raises(DatasetError, match="1 of 1 pictures fail"):
+    missing = [tmp_path / "a.png", tmp_path / "b.png"]
+    with raises(DatasetError, "missing-file") as raised:
+        activations(missing, Means(), None, SIZE)
+    assert [problem.fields["path"] for problem in raised.value.problems] == list(map(str, missing))
+    with raises(DatasetError, "bad-picture"):
         activations([tmp_path / "broken.png"], Means(), None, SIZE)
 
 
-def test_activations_must_be_finite(tmp_path):
+def test_activations_must_be_finite(tmp_path, raises):
     class Overflowing(Means):
         def run(self, pixels):
             with np.errstate(over="ignore"):
                 return (super().run(pixels).astype(np.float32) * 1e6).astype(np.float16)
 
     cache = ActivationCache(tmp_path)
-    with pytest.raises(ModelFileError, match="NaN or infinity in float16"):
+    with raises(ModelFileError, "not-finite", value="float16"):
         activations(pictures(3), frozen := Overflowing(), cache, SIZE)
     assert cache.nbytes == 0
     assert frozen.computed == 3
@@ -132,4 +135,5 @@ def test_rows_of_another_shape_are_computed_again(tmp_path, caplog):
     activations(pictures(3), Means(), cache, SIZE)
     rows = activations(pictures(4), Means(outputs=2), cache, SIZE)
     np.testing.assert_array_equal(rows, expected(pictures(4))[:, :2])
-    assert "all is computed again" in caplog.text
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert caplog.records[0].args[3:] == (np.float16, (2,))

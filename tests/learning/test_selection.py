@@ -90,8 +90,8 @@ def test_a_huge_class_is_ranked_in_a_moment():
     np.testing.assert_allclose(unit[np.argsort(ranks)[:50]].mean(0), unit.mean(0), atol=0.02)
 
 
-def test_odd_features_do_no_harm():
+def test_odd_features_do_no_harm(raises):
     assert len(herding_ranks(np.empty((0, 4)), [])) == 0
     assert sorted(herding_ranks(np.zeros((2, 4)), [1, 1])) == [0.25, 0.75]
-    with pytest.raises(ConfigurationError, match="2 features but 1 labels"):
+    with raises(ConfigurationError, "wrong-length", name="labels", value=1, expected=2):
         herding_ranks(np.zeros((2, 4)), ["a"])
