@@ -31,6 +31,8 @@ CHANGING = [
     (re.escape(str(TESTS.parent)), "<checkout>"),
     (r"(127\.0\.0\.1|localhost|\[::1\]):\d+", r"\1:<port>"),
     (r"\bprocess \d+", "process <pid>"),
+    (r"\b[0-9a-f]{64}\b", "<sha256>"),
+    (r"\b((train|eval)-worker|canary|inferworker)-[a-z0-9]{5}\b", r"\1-<id>"),
 ]
 """Parts of a message that differ from run to run, as a pattern and what stands for it."""
 
@@ -66,7 +68,7 @@ class RoomMessages(AmberSnapshotExtension):
 
 
 def settled(text: str) -> str:
-    """Return a text with its changing parts replaced: directories, ports, process numbers."""
+    """Return a text with its changing parts replaced: directories, ports, process numbers, digests."""
     for pattern, stand_in in CHANGING:
         text = re.sub(pattern, stand_in, text)
     return text
