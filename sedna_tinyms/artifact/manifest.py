@@ -100,10 +100,10 @@ class Manifest:
         named, present = {each.path for each in self.files}, set(present)
         problems = Problems()
         for name in sorted(named - present):
-            problems.add(f"{name} is missing", code="missing-file", name=name)
+            problems.add(f"{name} is missing", code="missing-file", path=f"{source}/{name}")
         for name in sorted(present - named - {MANIFEST, SIGNATURE}):
             line = f"{name!r:.140} is there and not in the manifest"
-            problems.add(line, code="unexpected-file", name=name)
+            problems.add(line, code="unexpected-file", path=f"{source}/{name}")
         problems.raise_as(
             ModelFileError, f"the model version {source} is not what was published", path=source
         )

@@ -21,6 +21,7 @@ from sedna_tinyms.artifact.protobuf import fields, submessage
 from sedna_tinyms.errors import ModelFileError
 
 __all__ = [
+    "ExternalWeightsError",
     "WeightsContent",
     "read_content",
     "require_finite",
@@ -44,6 +45,10 @@ ONNX_TYPES = {
 }
 ONNX_LISTS = {4: ("<f4", (1, 14)), 10: ("<f8", (11, 15))}
 """TensorProto.float_data and double_data: what an entry is, and in which element types."""
+
+
+class ExternalWeightsError(ValueError):
+    """An ONNX model keeps weights in another file."""
 
 
 class WeightsContent(NamedTuple):
@@ -115,7 +120,7 @@ def _damage_told(content: bytes, name: str) -> Iterator[None]:
     except (ValueError, IndexError, TypeError, OverflowError, RecursionError) as error:
         raise ModelFileError(
             f"{name} ({len(content)} bytes) is truncated, damaged or of another format: {error}",
-            code="damaged",
+            code="external-weights" if isinstance(error, ExternalWeightsError) else "damaged",
             path=name,
         ) from error
 
@@ -275,7 +280,7 @@ def _onnx_array(tensor: memoryview) -> tuple[str, NDArray[Any]]:
         elif number == 9:  # TensorProto.raw_data
             data = submessage(value)
         elif number in (13, 14) and value:  # TensorProto.external_data, data_location
-            raise ValueError(f"it keeps the weights {name!r} in another file")
+            raise ExternalWeightsError(f"it keeps the weights {name!r} in another file")
         elif number in (4, 5, 6, 7, 10, 11):  # TensorProto.float_data and the other lists
             lists.append((number, value))
     if data is not None:

@@ -38,6 +38,8 @@ class Choice:
         Why this one.
     milliseconds : mapping of str to float
         Per sample, of each candidate that was measured: ``{"openvino bf16": 2.1}``.
+    measured : {"now", "earlier"} or None
+        When they were measured; None where nothing was.
     """
 
     engine: str
@@ -45,6 +47,7 @@ class Choice:
     threads: int
     reason: str
     milliseconds: Mapping[str, float] = field(default_factory=dict)
+    measured: str | None = None
 
     def __str__(self) -> str:
         cores = "1 thread" if self.threads == 1 else f"{self.threads} threads"

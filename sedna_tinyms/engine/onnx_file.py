@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from sedna_tinyms.artifact.protobuf import fields, submessage
-from sedna_tinyms.artifact.weights_content import tensors_of_graph
+from sedna_tinyms.artifact.weights_content import ExternalWeightsError, tensors_of_graph
 from sedna_tinyms.errors import ForeignModelError, ModelFileError
 
 __all__ = ["OnnxFile", "TensorInfo", "read_onnx"]
@@ -99,7 +99,7 @@ def read_onnx(model: str | os.PathLike[str] | bytes) -> OnnxFile:
     except (ValueError, IndexError, RecursionError) as error:
         raise ModelFileError(
             f"{source} is not a whole ONNX model ({error}): copy or export it again",
-            code="damaged",
+            code="external-weights" if isinstance(error, ExternalWeightsError) else "damaged",
             path=None if isinstance(model, bytes) else model,
         ) from error
     return OnnxFile(content, source, _only(inputs, source), outputs, metadata, structure)
@@ -175,7 +175,7 @@ def _require_weights_inside(model: memoryview) -> None:
         for tensor in tensors_of_graph(submessage(value)) if number == 7 else ():
             # TensorProto.external_data, and data_location unless it is 0
             if any(field in (13, 14) and what for field, what in fields(tensor)):
-                raise ValueError("it keeps weights in another file")
+                raise ExternalWeightsError("it keeps weights in another file")
 
 
 def _initializer(tensor: memoryview) -> tuple[str, list[str]]:

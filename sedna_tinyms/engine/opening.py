@@ -193,11 +193,11 @@ def _best(
         "versions": {choice.engine: _version(choice.engine) for choice in candidates},
     }
     milliseconds = recall(question)
-    when = "measured earlier"
+    measured = "earlier"
     if not milliseconds and not measure:
         return replace(candidates[0], reason="the lightest, none was measured yet")
     if not milliseconds:
-        when = "measured now"
+        measured = "now"
         milliseconds, failures = _measure(file, named, batch)
         if not failures:
             remember(question, milliseconds)
@@ -205,8 +205,8 @@ def _best(
     best = next(name for name in named if milliseconds.get(name, math.inf) <= LEVEL * least)
     rank = "the fastest" if milliseconds[best] == least else "the lightest as fast as others"
     _, colon, note = named[best].reason.partition("; ")
-    reason = f"{rank} of {len(milliseconds)}, {when}{colon}{note}"
-    return replace(named[best], reason=reason, milliseconds=milliseconds)
+    reason = f"{rank} of {len(milliseconds)}, measured {measured}{colon}{note}"
+    return replace(named[best], reason=reason, milliseconds=milliseconds, measured=measured)
 
 
 def _version(engine: str) -> str:
@@ -242,7 +242,7 @@ def _best_runs(engines: Mapping[str, Engine], batch: int) -> dict[str, float]:
     """Return the seconds of each engine's best run.
 
     The engines take turns, so that a busy moment does not fall on one of them alone; turns of many
-    runs, because an engine's threads wait busily for a moment after the last.
+    runs, and of one at least, because an engine's threads wait busily for a moment after the last.
     """
     draw = np.random.default_rng(0)
     first = next(iter(engines.values()))
@@ -251,10 +251,14 @@ def _best_runs(engines: Mapping[str, Engine], batch: int) -> dict[str, float]:
     best = dict.fromkeys(engines, math.inf)
     for _ in range(TURNS):
         for name, engine in engines.items():
-            end = time.perf_counter() + TURN_SECONDS
-            while (start := time.perf_counter()) < end:
+            begin = time.perf_counter()
+            while True:
+                start = time.perf_counter()
                 engine.run(samples)
-                best[name] = min(best[name], time.perf_counter() - start)
+                now = time.perf_counter()
+                best[name] = min(best[name], now - start)
+                if now - begin >= TURN_SECONDS:
+                    break
     return best
 
 
