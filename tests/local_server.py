@@ -38,7 +38,7 @@ class Site:
         if path in self.redirect:
             return redirect(self.redirect[path])
         if path in self.status or path not in self.files:
-            return Response(status=self.status.get(path, 404))
+            return Response(status=f"{self.status.get(path, 404)} refused")
         response = Response(self.files[path])
         if self.ranges:
             try:

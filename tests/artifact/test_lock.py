@@ -52,15 +52,27 @@ def holder(tmp_path):
 
 
 @pytest.mark.parametrize("limit_seconds", [0, 0.1])
-def test_who_waits_does_so_for_a_time_and_is_told_for_whom(tmp_path, holder, limit_seconds):
+def test_who_waits_does_so_for_a_time_and_is_told_for_whom(tmp_path, holder, limit_seconds, raises):
     holder.send_signal(signal.SIGSTOP)  # as with Ctrl-Z
     lock = tmp_path / "lock"
-    with pytest.raises(StorageError) as raised, exclusively(lock, limit_seconds):
+    with (
+        raises(StorageError, "in-use", path=lock, process=holder.pid),
+        exclusively(lock, limit_seconds),
+    ):
         pass
-    assert str(raised.value) == (
-        f"{lock} was not free within {limit_seconds} s: process {holder.pid} holds it. Try again "
-        "when that has ended, or end it"
-    )
+
+
+def test_a_holder_that_has_not_signed_is_unknown(tmp_path, holder, raises):
+    (tmp_path / "lock").write_text("")
+    with raises(StorageError, "in-use", process=None), exclusively(tmp_path / "lock", 0):
+        pass
+
+
+def test_a_lock_file_that_cannot_be_made_is_a_storage_error(tmp_path, raises):
+    (tmp_path / "file").write_text("")
+    lock = tmp_path / "file" / "lock"
+    with raises(StorageError, "cannot-write", golden=False, path=lock), exclusively(lock):
+        pass
 
 
 def test_a_process_that_dies_inside_lets_the_next_one_in(tmp_path, holder):

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import resource
@@ -40,11 +41,11 @@ def test_versions_are_counted_and_one_is_deployed(store):
     assert store.open_deployed() == first
 
 
-def test_going_back_has_to_be_asked_for(store):
+def test_going_back_has_to_be_asked_for(store, raises):
     for _ in range(2):
         publish(store)
     store.deploy(2)
-    with pytest.raises(ConfigurationError, match="version 1 is older than version 2"):
+    with raises(ConfigurationError, "downgrade", value=1, deployed=2):
         store.deploy(1)
     assert store.deployed().version == 2
     store.deploy(1, downgrade=True)
@@ -84,22 +85,22 @@ def test_a_number_is_never_given_again(store):
     assert publish(store).description.version == 5
 
 
-def test_a_version_that_failed_has_used_its_number(store):
+def test_a_version_that_failed_has_used_its_number(store, raises):
     publish(store)
-    absent = {"model.ckpt": store.directory / "absent.ckpt"}
-    with pytest.raises(ModelFileError, match="does not exist"):
-        store.publish(absent, ModelDescription())
+    absent = store.directory / "absent.ckpt"
+    with raises(ModelFileError, "missing-file", path=absent):
+        store.publish({"model.ckpt": absent}, ModelDescription())
     assert store.numbers() == [1]
     assert publish(store).description.version == 3
 
 
-def test_what_cannot_be_deployed_leaves_the_pointer(store):
+def test_what_cannot_be_deployed_leaves_the_pointer(store, raises):
     good, bad = publish(store), publish(store)
     store.deploy(1)
     (bad.directory / "model.ckpt").write_bytes(b"something else")
-    with pytest.raises(ModelFileError, match="was changed or damaged"):
+    with raises(ModelFileError, "wrong-length", golden=False, path=bad.directory / "model.ckpt"):
         store.deploy(2)
-    with pytest.raises(ModelFileError, match="has no version 9; it has 1, 2"):
+    with raises(ModelFileError, "unknown-name", path=store.directory, value=9, valid=[1, 2]):
         store.deploy(9)
     publish(store)
     with pytest.raises(RuntimeError), store.deploying(3):
@@ -107,33 +108,35 @@ def test_what_cannot_be_deployed_leaves_the_pointer(store):
     assert store.open_deployed() == good
 
 
-def test_versions_cannot_change_places(store):
+def test_versions_cannot_change_places(store, raises):
     publish(store), publish(store)
     store.path(1).rename(store.directory / "away")
     store.path(2).rename(store.path(1))
-    with pytest.raises(ModelFileError, match="says that it is version 2: it was renamed"):
+    with raises(ModelFileError, "conflict", path=store.path(1), value=2, expected=1):
         store.open(1)
 
 
-def test_the_deployed_version_is_the_one_that_was_deployed(store):
+def test_the_deployed_version_is_the_one_that_was_deployed(store, raises):
     publish(store), publish(store, 0.7)
-    store.deploy(1)
+    with raises(ModelFileError, "not-deployed", path=store.directory):
+        store.open_deployed()
+    deployed = store.deploy(1)
     other = ModelStore(store.directory.parent / "other")
     publish(other, 0.9)
     store.path(1).rename(store.directory / "away")
     other.path(1).rename(store.path(1))
-    with pytest.raises(ModelFileError, match="is not the version that was deployed"):
+    with raises(ModelFileError, "wrong-digest", path=store.path(1), expected=deployed.digest):
         store.open_deployed()
 
 
 @pytest.mark.parametrize("pointer", ["", "[]", '{"version": "1", "sha256": "x"}', '{"version": 1}'])
-def test_a_damaged_pointer_is_said_and_replaced_by_a_deployment(store, pointer):
+def test_a_damaged_pointer_is_said_and_replaced_by_a_deployment(store, pointer, raises):
     publish(store)
-    (store.directory / "deployed.json").write_text(pointer)
-    with pytest.raises(ModelFileError, match=r"the pointer .* is damaged"):
-        store.deployed()
-    with pytest.raises(ModelFileError):
-        store.retain(0, 0)
+    path = store.directory / "deployed.json"
+    path.write_text(pointer)
+    for use in (store.deployed, lambda: store.retain(0, 0)):
+        with raises(ModelFileError, "damaged", golden=False, path=path):
+            use()
     store.deploy(1)
     assert store.deployed().version == 1
 
@@ -262,23 +265,28 @@ def full_disk(most_bytes):
 
 
 @pytest.mark.parametrize("most_bytes", [0, 5, 20, 100, 400, 600])
-def test_a_full_disk_leaves_the_old(store, most_bytes):
+def test_a_full_disk_leaves_the_old(store, most_bytes, raises):
     publish(store)
     store.deploy(1)
     files = {"model.ckpt": write_checkpoint(store.directory.parent / "new.ckpt", weight=0.9)}
     description = describe(files)
-    with full_disk(most_bytes), pytest.raises(StorageError, match=r"cannot write .*File too large"):
+    with (
+        full_disk(most_bytes),
+        raises(StorageError, "cannot-write", golden=False) as raised,
+    ):
         store.publish(files, description)
+    assert raised.value.__cause__.errno == errno.EFBIG
     assert store.open_deployed().description.version == 1
     assert store.numbers() == [1]
     assert not [path for path in store.directory.iterdir() if "partial" in path.name]
     assert publish(store).description.version in (2, 3)
 
 
-def test_a_full_disk_leaves_the_pointer(store):
+def test_a_full_disk_leaves_the_pointer(store, raises):
     publish(store), publish(store)
     store.deploy(1)
-    with full_disk(50), pytest.raises(StorageError, match=r"cannot write .*deployed\.json"):
+    pointer = store.directory / "deployed.json"
+    with full_disk(50), raises(StorageError, "cannot-write", golden=False, path=pointer):
         store.deploy(2)
     assert store.open_deployed().description.version == 1
 
@@ -295,20 +303,20 @@ for step in (lambda: store.publish(files, describe(files)), lambda: store.deploy
     try:
         step()
     except StorageError as error:
-        print(error)
+        print(error.code, error.__cause__.errno)
 print(store.open_deployed().description.version, store.numbers())
 """
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "code", "number"),
     [
-        ("head -c 1M /dev/zero > $0/filler 2> /dev/null; true", "No space left on device"),
-        ("mount -o remount,ro $0", "Read-only file system"),
+        ("head -c 1M /dev/zero > $0/filler 2> /dev/null; true", "no-space", errno.ENOSPC),
+        ("mount -o remount,ro $0", "cannot-write", errno.EROFS),
     ],
     ids=["full", "read-only"],
 )
-def test_a_file_system_that_takes_nothing_leaves_the_old(store, tmp_path, spoil, said):
+def test_a_file_system_that_takes_nothing_leaves_the_old(store, tmp_path, spoil, code, number):
     publish(store), publish(store)
     store.deploy(1)
     new = write_checkpoint(tmp_path / "new.ckpt", weight=0.9)
@@ -328,26 +336,25 @@ def test_a_file_system_that_takes_nothing_leaves_the_old(store, tmp_path, spoil,
     if done.returncode == 77 or "unshare" in done.stderr:
         pytest.skip(f"nothing can be mounted here: {done.stderr}")
     assert done.returncode == 0, done.stderr
-    *errors, last = done.stdout.splitlines()
-    assert [said in error for error in errors] == [True, True]
-    assert last == "1 [1, 2]"
+    assert done.stdout.splitlines() == [f"{code} {number}"] * 2 + ["1 [1, 2]"]
 
 
-def test_a_file_in_the_stores_place(tmp_path):
+def test_a_file_in_the_stores_place(tmp_path, raises):
     (tmp_path / "models").write_text("")
     store = ModelStore(tmp_path / "models")
-    with pytest.raises(StorageError, match="cannot create the lock file"):
+    with raises(StorageError, "cannot-write", golden=False, path=store.directory / ".lock"):
         publish(store)
-    with pytest.raises(ModelFileError, match="cannot be read"):
+    with raises(ModelFileError, "unreadable-file", golden=False, path=store.directory):
         store.numbers()
 
 
 PUBLISHER = """
 import sys
 from pathlib import Path
-from sedna_tinyms.artifact.store import ModelStore
+from sedna_tinyms.artifact import store as module
 from sedna_tinyms.artifact.version import describe
-store = ModelStore(Path(sys.argv[1]))
+module.LONGEST_WAIT_SECONDS = 250.0  # on a busy machine, others may be faster many times in a row
+store = module.ModelStore(Path(sys.argv[1]))
 files = {"model.ckpt": Path(sys.argv[2])}
 sys.stdin.read(1)
 for _ in range(8):
@@ -376,7 +383,7 @@ def test_publishers_at_once_take_turns(store):
         publisher.stdin.flush()
     numbers = []
     for publisher in publishers:
-        out, _ = publisher.communicate(timeout=120)
+        out, _ = publisher.communicate(timeout=250)
         assert publisher.returncode == 0
         numbers += map(int, out.split())
     assert sorted(numbers) == list(range(1, 25))

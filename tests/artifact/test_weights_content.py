@@ -2,7 +2,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_checkpoint import checkpoint, write_checkpoint
 from small_onnx import write_classifier
@@ -51,18 +51,19 @@ def test_an_onnx_file_without_onnx(tmp_path):
 
 
 @pytest.mark.parametrize("weight", [float("nan"), float("inf")])
-def test_weights_that_are_no_numbers(tmp_path, weight):
+def test_weights_that_are_no_numbers(tmp_path, weight, raises):
     for path in (
         write_checkpoint(tmp_path / "model.ckpt", weight=weight),
         write_classifier(tmp_path / "model.onnx", weight=weight),
     ):
         found = read_content(path.read_bytes(), path.name)
-        with pytest.raises(ModelFileError, match=r"holds NaN or infinity in the parameter '.*w"):
+        with raises(ModelFileError, "not-finite", path=path.name) as raised:
             require_finite(found.arrays, path.name)
+        assert not np.isfinite(found.arrays[raised.value.fields["name"]]).all()
 
 
 @pytest.mark.parametrize("kind", ["FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16"])
-def test_nan_hides_neither_in_a_list_nor_in_a_constant(kind):
+def test_nan_hides_neither_in_a_list_nor_in_a_constant(kind, raises):
     onnx = pytest.importorskip("onnx")
     element = getattr(onnx.TensorProto, kind)
     listed = onnx.helper.make_tensor("c", element, [2], [1.0, float("nan")])
@@ -70,7 +71,7 @@ def test_nan_hides_neither_in_a_list_nor_in_a_constant(kind):
     graph = onnx.helper.make_graph([node], "g", [], [])
     found = read_content(onnx.helper.make_model(graph).SerializeToString(), "model.onnx")
     assert found.arrays["c"][0] == 1.0
-    with pytest.raises(ModelFileError, match="'c'"):
+    with raises(ModelFileError, "not-finite", path="model.onnx", name="c"):
         require_finite(found.arrays, "model.onnx")
 
 
@@ -87,6 +88,7 @@ def test_no_byte_can_be_cut_off(tmp_path, suffix):
         assert len(shorter.arrays) <= len(read_content(content, f"model{suffix}").arrays)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_flipped_bytes_are_at_most_refused(data):
     content = bytearray(checkpoint({"a": np.ones((2, 2), np.float32)}, {"who": "me"}))
@@ -99,6 +101,7 @@ def test_flipped_bytes_are_at_most_refused(data):
             read_content(each, "model.ckpt")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from(["x.ckpt", "x.onnx", "x.pkl", "x"]))
 def test_anything_else_is_at_most_refused(content, name):
     with suppress(ModelFileError):
@@ -106,12 +109,12 @@ def test_anything_else_is_at_most_refused(content, name):
 
 
 @pytest.mark.parametrize("attribute", ["value_floats", "value_float"])
-def test_nan_hides_in_no_attribute_either(attribute):
+def test_nan_hides_in_no_attribute_either(attribute, raises):
     onnx = pytest.importorskip("onnx")
     value = [1.0, float("nan")] if attribute == "value_floats" else float("nan")
     node = onnx.helper.make_node("Constant", [], ["y"], **{attribute: value})
     output = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
     model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", [], [output]))
     found = read_content(model.SerializeToString(), "model.onnx")
-    with pytest.raises(ModelFileError, match="NaN or infinity in the parameter 'constant 0'"):
+    with raises(ModelFileError, "not-finite", path="model.onnx", name="constant 0"):
         require_finite(found.arrays, "model.onnx")

@@ -48,10 +48,11 @@ def content(made):
 
 @pytest.mark.parametrize("make", [as_initializer, as_constant, in_a_branch])
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
-def test_weights_in_another_file_are_refused(tmp_path, make, engine):
+def test_weights_in_another_file_are_refused(tmp_path, make, engine, raises):
     (tmp_path / "secret").write_bytes(np.ones(4, np.float32).tobytes())
-    with pytest.raises(ModelFileError, match="another file"):
-        open_engine(content(make(outside(str(tmp_path / "secret")))), engine=engine)
+    model = content(make(outside(str(tmp_path / "secret"))))
+    with raises(ModelFileError, "external-weights", golden=False):
+        open_engine(model, engine=engine)
 
 
 @pytest.mark.parametrize("make", [as_initializer, as_constant, in_a_branch])

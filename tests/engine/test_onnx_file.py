@@ -3,7 +3,7 @@ from contextlib import suppress
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from small_models import CLASSES, FLAT, SHAPE, linear
@@ -14,6 +14,7 @@ from sedna_tinyms.errors import ModelFileError
 texts = st.text(max_size=300)
 
 
+@settings(deadline=None)
 @given(metadata=st.dictionaries(texts, texts, max_size=4), classes=st.integers(1, 300))
 def test_a_file_is_read_as_onnx_reads_it(metadata, classes):
     content = linear(metadata=metadata, classes=classes)
@@ -24,6 +25,7 @@ def test_a_file_is_read_as_onnx_reads_it(metadata, classes):
     assert file.output_shapes == {"logits": (classes,), "features": (FLAT,)}
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_flipped_bits_are_read_or_refused_and_nothing_else(data):
     content = bytearray(linear(metadata={"class_names": "bolt;nut"}))
@@ -33,6 +35,7 @@ def test_flipped_bits_are_read_or_refused_and_nothing_else(data):
         assert isinstance(read_onnx(bytes(content)), OnnxFile)
 
 
+@settings(deadline=None)
 @given(content=st.binary(max_size=200))
 def test_bytes_of_any_kind_are_refused(content):
     with pytest.raises(ModelFileError):
