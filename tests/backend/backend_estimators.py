@@ -40,7 +40,9 @@ class PlainEstimator:
         try:
             self.number = json.loads(Path(model_url).read_text())
         except ValueError as error:
-            raise ModelFileError(f"{model_url} is damaged") from error
+            raise ModelFileError(
+                f"{model_url} is damaged", code="damaged", path=model_url
+            ) from error
 
 
 def dense(value: float, outputs: int = 3) -> nn.Cell:

@@ -1,4 +1,4 @@
-"""What Sedna's job classes rely on, with estimators that need no network."""
+"""What the backends do beyond the conformance suite, which `tests/testing` runs with them."""
 
 import functools
 import json
@@ -26,11 +26,19 @@ from sedna_tinyms.errors import (
     ModelFileError,
     StorageError,
 )
+from sedna_tinyms.tinyms.context import PYNATIVE_MODE, temporary_mode
 
 
 @pytest.fixture
 def backend(tmp_path):
     return TinyMSBackend(PlainEstimator, model_save_path=str(tmp_path))
+
+
+@pytest.fixture
+def interpreted():
+    """Compile nothing, which takes longer than all that these tests do."""
+    with temporary_mode(PYNATIVE_MODE):
+        yield
 
 
 # --- names and attributes ---------------------------------------------------------------------
@@ -93,6 +101,7 @@ def test_model_name_always_ends_in_ckpt(backend_class, keywords, name):
         "model",
     ],
 )
+@pytest.mark.usefixtures("interpreted")
 def test_an_estimator_comes_in_any_form(given, tmp_path):
     backend = TinyMSBackend(given, model_save_path=write_dense(tmp_path / "m.ckpt", 2.0))
     assert backend.predict([[1.0, 1.0]]).tolist() == [[6.0, 6.0, 6.0]]
@@ -100,7 +109,7 @@ def test_an_estimator_comes_in_any_form(given, tmp_path):
     assert backend.predict([[1.0, 1.0]]).tolist() == [[9.0, 9.0, 9.0]]
 
 
-def test_a_class_with_arguments_is_refused_with_the_way_out():
+def test_a_class_with_arguments_is_refused_with_the_way_out(raises):
     class Needy:
         def __init__(self, class_names):
             self.class_names = class_names
@@ -108,13 +117,13 @@ def test_a_class_with_arguments_is_refused_with_the_way_out():
         def predict(self, data):
             return data
 
-    with pytest.raises(ConfigurationError, match=r"class_names.*functools.partial\(Needy"):
+    with raises(ConfigurationError, "missing-value", name="Needy", golden=False):
         TinyMSBackend(Needy)
 
 
-@pytest.mark.parametrize("given", [3, "model.ckpt", lambda: 3])
-def test_what_is_no_estimator_is_refused(given):
-    with pytest.raises(ConfigurationError, match="is no estimator"):
+@pytest.mark.parametrize("given", [3, "model.ckpt", lambda: 3], ids=["number", "path", "factory"])
+def test_what_is_no_estimator_is_refused(raises, given):
+    with raises(ConfigurationError, "wrong-type"):
         TinyMSBackend(given)
 
 
@@ -172,7 +181,7 @@ def test_without_fine_tuning_the_base_model_is_left_alone(tmp_path, monkeypatch)
     assert backend.estimator.number == 2
 
 
-def test_a_base_directory_must_hold_one_model(backend, tmp_path, monkeypatch):
+def test_a_base_directory_must_hold_one_model(raises, backend, tmp_path, monkeypatch):
     base = tmp_path / "base"
     write_number(base / "base.ckpt", 40)
     write_number(base / "base.memory.npz", 0)
@@ -180,7 +189,7 @@ def test_a_base_directory_must_hold_one_model(backend, tmp_path, monkeypatch):
     backend.train([2])
     assert backend.estimator.number == 42
     write_number(base / "other.ckpt", 1)
-    with pytest.raises(ModelFileError, match=r"holds 2 models \(base.ckpt, other.ckpt\)"):
+    with raises(ModelFileError, "ambiguous", path=base, found=("base.ckpt", "other.ckpt")):
         TinyMSBackend(PlainEstimator).train([2])
 
 
@@ -220,26 +229,28 @@ def test_nothing_of_an_earlier_model_stays_beside_a_new_one(place, tmp_path):
     assert files.cat_file(f"{parent}/next.memory.npz") == b"this round's"
 
 
-def test_an_error_names_the_model_s_own_place(tmp_path):
+def test_an_error_names_the_model_s_own_place(raises, tmp_path):
     (tmp_path / "model.1").write_bytes(b"not a model")
-    with pytest.raises(ModelFileError, match=rf"^the model at {tmp_path}/model.1 is unusable: "):
+    with raises(ModelFileError, "damaged", golden=False, path=tmp_path / "model.1"):
         TinyMSBackend(DenseEstimator).load(str(tmp_path / "model.1"))
 
 
-@pytest.mark.parametrize("content", [None, b"", b"not a model"])
-def test_an_unusable_base_model_stops_the_training(content, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("content", "code"), [(None, "missing-file"), (b"", "empty"), (b"not a model", "damaged")]
+)
+def test_an_unusable_base_model_stops_the_training(raises, content, code, tmp_path, monkeypatch):
     base = tmp_path / "base.ckpt"
     if content is not None:
         base.write_bytes(content)
     monkeypatch.setenv("BASE_MODEL_URL", str(base))
     backend = TinyMSBackend(PlainEstimator)
-    with pytest.raises(ModelFileError, match=r"base\.ckpt|model\.ckpt"):
+    with raises(ModelFileError, code, path=base):
         backend.train([2])
     assert backend.estimator.calls == []
     assert not backend.has_load
 
 
-def test_a_foreign_base_model_stops_the_training(tmp_path, monkeypatch):
+def test_a_foreign_base_model_stops_the_training(raises, tmp_path, monkeypatch):
     class Network(mindspore.nn.Cell):
         def __init__(self):
             super().__init__()
@@ -248,28 +259,27 @@ def test_a_foreign_base_model_stops_the_training(tmp_path, monkeypatch):
     foreign = tmp_path / "foreign.ckpt"
     mindspore.save_checkpoint(Network(), str(foreign))
     monkeypatch.setenv("BASE_MODEL_URL", str(foreign))
-    with pytest.raises(ForeignModelError, match=r"foreign.ckpt belongs to another network"):
+    with raises(ForeignModelError, "foreign-model", path=foreign):
         TinyMSBackend(DenseEstimator).train([2])
 
 
-def test_an_estimator_that_cannot_load_cannot_be_fine_tuned(tmp_path, monkeypatch):
+def test_an_estimator_that_cannot_load_cannot_be_fine_tuned(raises, tmp_path, monkeypatch):
     class Forgetful:
         def train(self, train_data):
             return None
 
     monkeypatch.setenv("BASE_MODEL_URL", write_number(tmp_path / "base.ckpt", 40))
-    with pytest.raises(ConfigurationError, match="Forgetful can load no model"):
+    with raises(ConfigurationError, "missing-method", name="Forgetful"):
         TinyMSBackend(Forgetful).train([1])
 
 
-def test_keywords_reach_the_estimator_as_far_as_it_takes_them(caplog):
+def test_keywords_reach_the_estimator_as_far_as_it_takes_them(caplog, snapshot):
     class Choosy(PlainEstimator):
         def train(self, train_data, *, epochs=1):
             return {"epochs": epochs}
 
     assert TinyMSBackend(Choosy).train([1], epochs=3, epoch=4) == {"epochs": [3.0]}
-    assert "takes no 'epoch' (did you mean 'epochs'?)" in caplog.text
-    assert "valid_data" not in caplog.text
+    assert [text.rpartition("<locals>.")[2] for text in caplog.messages] == snapshot
 
 
 def test_training_without_metrics_reports_none(backend):
@@ -278,15 +288,6 @@ def test_training_without_metrics_reports_none(backend):
 
 
 # --- evaluate ---------------------------------------------------------------------------------
-
-
-def test_new_and_old_are_evaluated_each_for_itself(backend, tmp_path):
-    new, old = write_number(tmp_path / "new.ckpt", 2), write_number(tmp_path / "old.ckpt", 1)
-    measured = []
-    for url in (new, old, new):
-        backend.model_save_path = url  # as IncrementalLearning.evaluate does
-        measured.append(backend.evaluate(data=[], model_path=url)["number"])
-    assert measured == [[2.0], [1.0], [2.0]]
 
 
 def test_the_model_is_reloaded_when_the_path_or_the_file_changed(backend, tmp_path):
@@ -322,10 +323,10 @@ def test_the_estimator_need_not_know_model_path(tmp_path, caplog):
     assert "model_path" not in caplog.text
 
 
-def test_nan_in_an_evaluation_is_an_error_with_a_reason(backend, tmp_path):
+def test_nan_in_an_evaluation_is_an_error_with_a_reason(raises, backend, tmp_path):
     backend.estimator.evaluate = lambda data: {"accuracy": float("nan")}
     backend.has_load = True
-    with pytest.raises(MetricsError, match=r"evaluate returned.*\n.*'accuracy' is nan: NaN"):
+    with raises(MetricsError, "not-finite"):
         backend.evaluate([])
 
 
@@ -403,22 +404,13 @@ def test_a_failing_save_leaves_the_old_model(backend, tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["model_finetune_tinyms.ckpt"]
 
 
-def test_a_save_that_writes_nothing_is_an_error(backend):
+def test_a_save_that_writes_nothing_is_an_error(raises, backend):
     backend.estimator.save = lambda model_path: None
-    with pytest.raises(StorageError, match="wrote no such file"):
+    with raises(StorageError, "missing-file", name="model_finetune_tinyms.ckpt", golden=False):
         backend.save()
 
 
 # --- load -------------------------------------------------------------------------------------
-
-
-def test_load_takes_the_suffixless_name_of_a_hot_update(tmp_path):
-    path = tmp_path / "model.2026-11-20 10:07:17.828253543 +0000 UTC m=+41.208315876"
-    path.write_bytes((tmp_path / write_dense(tmp_path / "m.ckpt", 2.0)).read_bytes())
-    backend = MSBackend(DenseEstimator)
-    backend.load(str(path))
-    assert backend.predict([[1.0, 0.0]]).tolist() == [[4.0, 4.0, 4.0]]
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["m.ckpt", path.name]
 
 
 def test_predict_loads_the_model_first(tmp_path):
@@ -428,50 +420,43 @@ def test_predict_loads_the_model_first(tmp_path):
     assert backend.has_load
 
 
-def test_predict_without_a_model_is_an_error_and_creates_nothing(tmp_path):
+def test_predict_without_a_model_is_an_error_and_creates_nothing(raises, tmp_path):
     backend = TinyMSBackend(DenseEstimator, model_save_path=str(tmp_path / "deploy.ckpt"))
-    with pytest.raises(ModelFileError, match=r"deploy.ckpt does not exist"):
+    with raises(ModelFileError, "missing-file", path=tmp_path / "deploy.ckpt"):
         backend.predict([[1.0, 1.0]])
     assert not backend.has_load
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_directory_in_the_model_s_place_is_named(tmp_path):
+def test_a_directory_in_the_model_s_place_is_named(raises, tmp_path):
     (tmp_path / "deploy.ckpt").mkdir()
     backend = TinyMSBackend(DenseEstimator, model_save_path=str(tmp_path / "deploy.ckpt"))
-    with pytest.raises(ModelFileError, match="is a directory where a model file should be"):
+    with raises(ModelFileError, "not-a-file", path=tmp_path / "deploy.ckpt"):
         backend.predict([[1.0, 1.0]])
     assert not backend.has_load
 
 
-def broken_files(tmp_path):
-    good = tmp_path / "good.ckpt"
-    write_dense(good, 1.0)
-    nan = tmp_path / "nan.ckpt"
-    write_dense(nan, float("nan"))
-    empty = tmp_path / "empty.ckpt"
-    empty.touch()
-    truncated = tmp_path / "truncated.ckpt"
-    truncated.write_bytes(good.read_bytes()[:-20])
-    other_classes = tmp_path / "classes.ckpt"
-    write_dense(other_classes, 1.0, outputs=5)
-    foreign = tmp_path / "foreign.ckpt"
-    mindspore.save_checkpoint(mindspore.nn.BatchNorm2d(3), str(foreign))
-    return {
-        "empty": empty,
-        "truncated": truncated,
-        "classes": other_classes,
-        "foreign": foreign,
-        "nan": nan,
-        "missing": tmp_path / "missing.ckpt",
-    }
+def broken_file(kind, tmp_path):
+    path = tmp_path / f"{kind}.ckpt"
+    if kind == "truncated":
+        write_dense(path, 1.0)
+        path.chmod(0o600)
+        path.write_bytes(path.read_bytes()[:-20])
+    elif kind == "other classes":
+        write_dense(path, 1.0, outputs=5)
+    elif kind == "foreign":
+        mindspore.save_checkpoint(mindspore.nn.BatchNorm2d(3), str(path))
+    elif kind == "nan":
+        write_dense(path, float("nan"))
+    return path
 
 
-@pytest.mark.parametrize("kind", ["empty", "truncated", "classes", "foreign", "nan", "missing"])
+@pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize("kind", ["truncated", "other classes", "foreign", "nan"])
 @pytest.mark.parametrize("estimator", [DenseEstimator, lambda: dense(0.0)], ids=["own", "cell"])
 def test_a_failed_load_leaves_the_old_model_in_service(kind, estimator, tmp_path):
     backend = TinyMSBackend(estimator)
-    path = broken_files(tmp_path)[kind]
+    path = broken_file(kind, tmp_path)
     with pytest.raises((ModelFileError, RuntimeError)):
         backend.load(str(path))
     assert not backend.has_load
@@ -513,7 +498,7 @@ def test_an_instance_that_cannot_be_copied_survives_a_failed_load(tmp_path):
     assert backend.estimator is estimator
     before = estimator.loaded_from
     with pytest.raises(RuntimeError):
-        backend.load(str(broken_files(tmp_path)["classes"]))
+        backend.load(str(broken_file("other classes", tmp_path)))
     assert backend.predict([[1.0, 1.0]]).tolist() == [[6.0, 6.0, 6.0]]
     assert estimator.loaded_from == before
 
@@ -544,20 +529,22 @@ def test_weights_come_and_go_as_arrays_or_nested_lists():
 
 
 @pytest.mark.parametrize(
-    ("weights", "reason"),
+    ("weights", "code", "indices"),
     [
-        ([np.ones((3, 2), np.float32)], "1 arrays, the network has 2"),
-        ([np.ones((2, 3)), np.ones(3)], r"weights\[0\] has the shape \(2, 3\)"),
-        ([np.ones((3, 2)), np.ones(3, np.int64)], r"weights\[1\] is of type int64"),
-        ([np.ones((3, 2)), [1, 2, 3]], "weights are floats"),
-        ([np.ones((3, 2)), [1.0, [2.0], 3.0]], "ragged"),
-        ([np.ones((3, 2)), [1.0, float("nan"), 3.0]], "NaN"),
+        ([np.ones((3, 2), np.float32)], "wrong-length", []),
+        ([np.ones((2, 3)), np.ones(3)], "wrong-shape", [0]),
+        ([np.ones((3, 2)), np.ones(3, np.int64)], "wrong-type", [1]),
+        ([np.ones((3, 2)), [1, 2, 3]], "wrong-type", [1]),
+        ([np.ones((3, 2)), [1.0, [2.0], 3.0]], "wrong-shape", [1]),
+        ([np.ones((3, 2)), [1.0, float("nan"), 3.0]], "not-finite", [1]),
     ],
+    ids=["too few", "shape", "integer array", "integers", "ragged", "nan"],
 )
-def test_weights_that_do_not_fit_change_nothing(weights, reason):
+def test_weights_that_do_not_fit_change_nothing(raises, weights, code, indices):
     backend = TinyMSBackend(dense(2.0))
-    with pytest.raises(ConfigurationError, match=reason):
+    with raises(ConfigurationError, code) as raised:
         backend.set_weights(weights)
+    assert [each.fields["index"] for each in raised.value.problems] == indices
     assert not backend.has_load
     assert backend.get_weights()[0].tolist() == [[2.0, 2.0]] * 3
 
@@ -596,7 +583,8 @@ def test_a_training_says_how_long_saving_took_and_an_evaluation_does_not(backend
     metrics = backend.train([1])
     model = backend.save()
     (info,) = backend.model_info(model, result=metrics)
-    assert 0 < info["metrics"]["seconds_saving"][0] < 60
+    (seconds,) = info["metrics"]["seconds_saving"]
+    assert seconds > 0
     measured = backend.evaluate(None, model_path=model)
     (info,) = backend.model_info(model, result=measured)
     assert "seconds_saving" not in info["metrics"]
@@ -631,7 +619,7 @@ def test_a_path_prefix_is_cut_at_a_directory(backend, url, prefix, shown):
     assert backend.model_info(url, relpath=prefix)[0]["url"] == shown
 
 
-def test_metrics_of_model_info_are_a_json_object(backend):
+def test_metrics_of_model_info_are_a_json_object(raises, backend):
     assert backend.model_info("m.ckpt", result=None)[0]["metrics"] == {}
-    with pytest.raises(MetricsError, match="must return metrics by name"):
+    with raises(MetricsError, "wrong-type"):
         backend.model_info("m.ckpt", result=0.9)
