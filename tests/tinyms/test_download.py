@@ -98,10 +98,11 @@ def test_what_is_there_is_not_downloaded_again(site, target):
     assert len(site.requests) == 1
 
 
-def test_a_broken_download_is_not_taken_for_a_whole_one_and_is_taken_up_again(site, target):
+def test_a_broken_download_is_not_taken_for_a_whole_one_and_is_taken_up_again(raises, site, target):
     site.cut_after, site.ranges = len(TAR) // 2, False
     for _ in range(2):
-        with pytest.raises(DownloadError, match="promised"):
+        # How long the archive is depends on the library that packs it.
+        with raises(DownloadError, "download-failed", golden=False):
             obtain(tar_source(), target, [site.url])
         assert not target.exists()
     site.cut_after, site.ranges = None, True
@@ -111,49 +112,50 @@ def test_a_broken_download_is_not_taken_for_a_whole_one_and_is_taken_up_again(si
     assert site.asked("set.tar.gz")[before:] == [f"bytes={len(TAR) // 2}-"]
 
 
-def test_files_that_have_arrived_are_kept_when_a_later_one_fails(site, target):
+def test_files_that_have_arrived_are_kept_when_a_later_one_fails(raises, site, target):
     site.status["test.gz"] = 503
-    with pytest.raises(DownloadError, match=r"test\.gz(?s:.*)503"):
+    with raises(DownloadError, "http-status"):
         obtain(gzip_source(), target, [site.url])
     site.status.clear()
     obtain(gzip_source(), target, [site.url])
     assert len(site.asked("train.gz")) == 1
 
 
-def test_the_wrong_content_is_refused(site, target):
+def test_the_wrong_content_is_refused(raises, site, target):
     site.files["train.gz"] = gzip.compress(b"labels" * 49 + b"Labels")
-    with pytest.raises(DownloadError, match="SHA-256"):
+    with raises(DownloadError, "wrong-digest"):
         obtain(gzip_source(), target, [site.url])
     assert not target.exists()
 
 
-def test_a_bomb_in_place_of_a_file_is_refused(site, target):
+def test_a_bomb_in_place_of_a_file_is_refused(raises, site, target):
     site.files["train.gz"] = gzip.compress(bytes(20_000_000))
-    with pytest.raises(DownloadError, match=r"more than the 300 bytes"):
+    with raises(DownloadError, "too-large"):
         obtain(gzip_source(), target, [site.url])
     assert not target.exists()
 
 
-def test_an_archive_that_would_escape_leaves_nothing(site, target):
+def test_an_archive_that_would_escape_leaves_nothing(raises, site, target):
     archive = tar_of({"set-bin/batch.bin": BATCH, "../../escaped": b"x"})
     site.files["set.tar.gz"] = archive
-    with pytest.raises(DownloadError, match="outside"):
+    with raises(DownloadError, "unsafe-archive"):
         obtain(tar_source(archive), target, [site.url])
     assert not target.exists()
     assert list(target.parent.parent.rglob("escaped")) == []
 
 
-def test_an_archive_of_other_things_is_not_the_data_set(site, target):
+def test_an_archive_of_other_things_is_not_the_data_set(raises, site, target):
     source = tar_source(**{"set-bin/labels": 3, "set-bin": 9})
-    with pytest.raises(DownloadError, match=r"set-bin/labels: missing; set-bin: 2 entries"):
+    with raises(DownloadError, "missing-file") as raised:
         obtain(source, target, [site.url])
+    assert len(raised.value.fields["faults"]) == 2
     assert not target.exists()
 
 
-def test_a_directory_that_is_something_else_is_left_alone(site, target):
+def test_a_directory_that_is_something_else_is_left_alone(raises, site, target):
     (target / "set-bin").mkdir(parents=True)
     (target / "set-bin" / "batch.bin").write_bytes(BATCH[:100])
-    with pytest.raises(DatasetError, match=r"batch\.bin: 100 bytes instead of 100400.*remove it"):
+    with raises(DatasetError, "conflict", path=target):
         obtain(tar_source(), target, [site.url])
     assert (target / "set-bin" / "batch.bin").stat().st_size == 100
     assert site.requests == []
@@ -174,10 +176,10 @@ def test_a_directory_serves_as_mirror_and_is_not_written_to(tmp_path, target):
     assert [path.name for path in mirror.iterdir()] == ["set.tar.gz"]
 
 
-def test_a_full_disk_is_noticed_before_the_download(site, target, monkeypatch):
+def test_a_full_disk_is_noticed_before_the_download(raises, site, target, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**6, 10**6, 1000))
-    with pytest.raises(StorageError, match="0 MiB left"):
+    with raises(StorageError, "no-space", path=target.parent, value=1000):
         obtain(tar_source(), target, [site.url])
     assert site.requests == []
 
@@ -190,20 +192,23 @@ def test_two_at_once_download_once(site, target):
     assert beside(target) == ["set"]
 
 
-def test_an_unknown_name_is_an_error_with_the_nearest_one(tmp_path):
-    with pytest.raises(ConfigurationError, match=r"'Cifar-10' \(did you mean 'cifar10'\?\)"):
+def test_an_unknown_name_is_an_error_with_the_nearest_one(raises, tmp_path):
+    with raises(ConfigurationError, "unknown-name", name="dataset_name", value="Cifar-10"):
         download_dataset("Cifar-10", tmp_path)
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_the_variable_names_the_only_place_to_look(name, tmp_path, monkeypatch):
+def test_the_variable_names_the_only_place_to_look(raises, name, tmp_path, monkeypatch):
     (tmp_path / "mirror" / name).mkdir(parents=True)
     monkeypatch.setenv("TINYMS_DATASET_MIRROR", str(tmp_path / "mirror"))
-    with pytest.raises(DownloadError, match=rf"there is no .* in .*mirror or .*mirror/{name}"):
-        download_dataset(name, tmp_path)
     archive = DATASETS[name].archives[0].name
-    (tmp_path / "mirror" / name / archive).write_bytes(gzip.compress(b"not it"))
-    with pytest.raises(DownloadError, match=f"{archive}: this is not the right file"):
+    with raises(DownloadError, "missing-file", name=archive) as raised:
+        download_dataset(name, tmp_path)
+    places = (str(tmp_path / "mirror"), str(tmp_path / "mirror" / name))
+    assert raised.value.fields["places"] == places
+    path = tmp_path / "mirror" / name / archive
+    path.write_bytes(gzip.compress(b"not it"))
+    with raises(DownloadError, "wrong-digest", path=path, golden=False):
         download_dataset(name, tmp_path)
     assert not (tmp_path / name).exists()
 

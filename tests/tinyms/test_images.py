@@ -48,10 +48,11 @@ def test_sixteen_bits_keep_their_upper_eight(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int32])
-def test_pixels_without_a_known_range_are_refused_by_name(dtype, tmp_path):
-    Image.fromarray(np.full((4, 4), 70000, dtype)).save(tmp_path / "scan.tif")
-    with pytest.raises(DatasetError, match=r"scan\.tif cannot be read: its pixels"):
-        load_img(tmp_path / "scan.tif")
+def test_pixels_without_a_known_range_are_refused_by_name(raises, dtype, tmp_path):
+    path = tmp_path / "scan.tif"
+    Image.fromarray(np.full((4, 4), 70000, dtype)).save(path)
+    with raises(DatasetError, "bad-picture", path=path):
+        load_img(path)
 
 
 def test_transparent_palettes_load(tmp_path):
@@ -71,36 +72,39 @@ def test_a_photo_taken_sideways_is_turned_upright(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "match"),
+    "content",
     [
-        (b"", "is no picture"),
-        (b"just text\n", "is no picture"),
-        (encoded("JPEG")[:-200], "cannot be read"),
-        (encoded("PNG")[:60], "cannot be read"),
-        (encoded("BMP")[:100], "cannot be read"),
-        (b"\xff\xd8\xff\xe0" + b"\x00" * 50, "is no picture|cannot be read"),
+        b"",
+        b"just text\n",
+        encoded("JPEG")[:-200],
+        encoded("PNG")[:60],
+        encoded("BMP")[:100],
+        b"\xff\xd8\xff\xe0" + b"\x00" * 50,
     ],
+    ids=["empty", "text", "jpeg", "png", "bmp", "header"],
 )
-def test_broken_pictures_are_named(content, match, tmp_path):
+def test_broken_pictures_are_named(raises, request, content, tmp_path):
     path = tmp_path / "broken.jpg"
     path.write_bytes(content)
-    with pytest.raises(DatasetError, match=match) as caught:
+    # What is broken in a picture of a known format, Pillow says.
+    ours = request.node.callspec.id in ("empty", "text")
+    with raises(DatasetError, "bad-picture", golden=ours, path=path) as raised:
         load_img(path)
-    assert str(path) in str(caught.value)
+    assert str(path) in str(raised.value)
 
 
-def test_missing_pictures_and_directories_are_named(tmp_path):
-    with pytest.raises(DatasetError, match=r"gone\.png does not exist"):
+def test_missing_pictures_and_directories_are_named(raises, tmp_path):
+    with raises(DatasetError, "missing-file", path=tmp_path / "gone.png"):
         load_img(tmp_path / "gone.png")
-    with pytest.raises(DatasetError, match="is a directory"):
+    with raises(DatasetError, "not-a-file", path=tmp_path):
         load_img(tmp_path)
 
 
-def test_a_picture_that_claims_to_be_huge_is_refused_before_it_is_drawn(tmp_path):
+def test_a_picture_that_claims_to_be_huge_is_refused_before_it_is_drawn(raises, tmp_path):
     header = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
     whole = encoded("PNG")
     (tmp_path / "bomb.png").write_bytes(whole[:16] + header + whole[29:])
-    with pytest.raises(DatasetError, match=r"bomb\.png"):
+    with raises(DatasetError, "bad-picture", golden=False, path=tmp_path / "bomb.png"):
         load_img(tmp_path / "bomb.png")
 
 
@@ -121,7 +125,7 @@ def test_damage_ends_in_a_picture_or_a_dataset_error(data, file_format, tmp_path
     assert mode == "RGB"
 
 
-def test_pictures_are_listed_recursively_sorted_and_up_to_a_limit(tmp_path):
+def test_pictures_are_listed_recursively_sorted_and_up_to_a_limit(raises, tmp_path):
     for name in ("b.JPG", "deep/er/a.png", "c.tiff", "notes.txt", "d.jpg.part"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -129,7 +133,7 @@ def test_pictures_are_listed_recursively_sorted_and_up_to_a_limit(tmp_path):
     found = generate_image_list(tmp_path)
     assert found == [str(tmp_path / n) for n in ("b.JPG", "c.tiff", "deep/er/a.png")]
     assert generate_image_list(tmp_path, 2) == found[:2]
-    with pytest.raises(DatasetError, match="does not exist"):
+    with raises(DatasetError, "missing-file", path=tmp_path / "none"):
         generate_image_list(tmp_path / "none")
 
 

@@ -64,11 +64,11 @@ def test_tinyms_cyclegan_program_reads_its_pictures(horses_and_zebras):
     assert names == ["011.png", "012.png"]
 
 
-def test_directories_without_pictures_are_named(horses_and_zebras):
-    with pytest.raises(DatasetError, match="testA does not exist"):
+def test_directories_without_pictures_are_named(raises, horses_and_zebras):
+    with raises(DatasetError, "missing-file", path=horses_and_zebras / "testA"):
         data.UnalignedDataset(horses_and_zebras, "test")
     (horses_and_zebras / "empty").mkdir()
-    with pytest.raises(DatasetError, match="empty has no pictures"):
+    with raises(DatasetError, "empty", path=horses_and_zebras / "empty"):
         data.GanImageFolderDataset(horses_and_zebras / "empty")
 
 
@@ -95,8 +95,8 @@ def test_the_order_depends_on_the_epoch_alone():
 
 
 @pytest.mark.parametrize("arguments", [(0,), (5, 2, 2), (5, 0, 0), (5, 2, -1)])
-def test_a_share_that_is_none_is_refused(arguments):
-    with pytest.raises(ConfigurationError, match="no such share"):
+def test_a_share_that_is_none_is_refused(raises, arguments):
+    with raises(ConfigurationError, "out-of-range"):
         data.DistributedSampler(*arguments)
 
 
@@ -111,16 +111,16 @@ def test_what_the_transform_made_is_saved_as_it_was(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("image", "name", "match"),
+    ("image", "name", "code"),
     [
-        (np.zeros((2, 3, 4, 4), np.float32), "a.png", r"float32 and shape \(2, 3, 4, 4\)"),
-        (np.zeros((4, 4, 2), np.uint8), "a.png", r"uint8 and shape \(4, 4, 2\)"),
-        (np.zeros((4, 4), np.int64), "a.png", "int64"),
-        (np.zeros((4, 4), np.uint8), "a.pgn", "'.pgn'"),
+        (np.zeros((2, 3, 4, 4), np.float32), "a.png", "wrong-shape"),
+        (np.zeros((4, 4, 2), np.uint8), "a.png", "wrong-shape"),
+        (np.zeros((4, 4), np.int64), "a.png", "wrong-shape"),
+        (np.zeros((4, 4), np.uint8), "a.pgn", "unknown-format"),
     ],
 )
-def test_what_is_no_picture_is_not_saved(image, name, match, tmp_path):
-    with pytest.raises(ConfigurationError, match=match):
+def test_what_is_no_picture_is_not_saved(raises, image, name, code, tmp_path):
+    with raises(ConfigurationError, code):
         data.save_image(image, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
@@ -136,7 +136,7 @@ def test_more_threads_than_cores_are_clamped_with_one_note(workers, caplog):
         dataset = build()
         assert isinstance(dataset, mindspore.dataset.GeneratorDataset)
         assert len(list(dataset.batch(2))) == 3
-    assert caplog.text.count(f"num_parallel_workers is {workers}") == 1
+    assert [record.args[0] for record in caplog.records if record.args] == [workers]
 
 
 def test_clamping_hides_no_other_mistake(tmp_path):

@@ -113,7 +113,7 @@ def _problem(
     return Problem(
         f"unknown label {label!r}{did_you_mean(label, class_names)}; "
         f"one of {', '.join(class_names)}, or 0 to {len(class_names) - 1}",
-        "unknown-name",
+        "unknown-class",
         {"value": label, "valid": tuple(class_names)},
     )
 

@@ -32,8 +32,8 @@ def as_gray(rgb: NDArray[Any]) -> NDArray[np.float32]:
                 f"an array with values from {rgb.min()} to {rgb.max()} is no picture of digits; "
                 "they must lie between 0 and 255",
                 code="out-of-range",
-                lowest=float(rgb.min()),
-                highest=float(rgb.max()),
+                least=float(rgb.min()),
+                most=float(rgb.max()),
             )
         rgb = rgb.astype(np.uint8)
     return np.asarray(Image.fromarray(rgb).convert("L"), np.float32)[..., None]
