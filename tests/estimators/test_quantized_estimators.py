@@ -4,6 +4,7 @@ import builtins
 
 import pytest
 from drawn_pictures import samples, write_folder
+from small_mobilenetv2 import write_model
 
 from estimators import OnnxClassifier, TinyMSMobileNetV2
 from estimators.canary import find_pictures, try_model
@@ -57,12 +58,9 @@ def test_the_next_round_goes_on_from_the_checkpoint(round_one, tmp_path):
 
 
 def test_remembered_pixels_calibrate_too(tmp_path):
-    settings = SMALL | {"replay": "pixels", "replay_bytes": 40 * 3 * 32 * 32}
-    first = TinyMSMobileNetV2(**settings)
-    first.train(samples(30))
-    first.save(tmp_path / "first.ckpt")
-    second = TinyMSMobileNetV2(**settings, quantize="int8")
-    second.load_weights(tmp_path / "first.ckpt")
+    first = write_model(tmp_path / "first.ckpt", remembered=samples(30))
+    second = TinyMSMobileNetV2(strategy="head", replay="pixels", quantize="int8")
+    second.load_weights(first)
     # The new picture alone would be calibrated and measured with; so it is every second of 31.
     metrics = second.train(samples(1, seed=5))
     assert metrics["replayed"] == [30.0]

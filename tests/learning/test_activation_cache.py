@@ -320,7 +320,8 @@ def test_a_directory_that_cannot_be_is_no_error(directory, caplog):
     cache = filled(directory)
     cache.write(SPACE, digests(1), rows(1))
     assert not cache.read(SPACE, digests(20))[0].any()
-    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert caplog.messages
+    assert len(caplog.messages) == len(set(caplog.messages))  # each is said once
 
 
 # --- what is asked wrongly --------------------------------------------------------------------

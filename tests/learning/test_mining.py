@@ -100,7 +100,9 @@ def test_what_is_missing_is_said(raises):
 
 
 @pytest.mark.parametrize(
-    "mine", [Energy(share="0.2", window="200"), Novelty(share="0.2", familiar="200")], ids=["energy", "novelty"]
+    "mine",
+    [Energy(share="0.2", window="200"), Novelty(share="0.2", familiar="200")],
+    ids=["energy", "novelty"],
 )
 def test_in_the_long_run_no_more_than_the_share_is_hard(mine):
     rng = np.random.default_rng(1)
