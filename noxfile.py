@@ -25,6 +25,8 @@ PYTHONS = ("3.10", "3.11", "3.12")
 USUAL_PYTHON = "3.11"
 LOWEST_PYTHON = PYTHONS[0]
 MINDSPORES = ("2.8", "2.9", "2.10")
+BESIDE = {"2.8": ("protobuf<3.21",)}
+"""What a MindSpore release needs and does not say: 2.8 cannot be imported with a newer protobuf."""
 
 DEFAULT_TIER = "not slow and not browser and not index"
 """The tests of ``make test``."""
@@ -64,7 +66,7 @@ def lowest(session: nox.Session) -> None:
 @nox.parametrize("mindspore", MINDSPORES)
 def mindspore(session: nox.Session, mindspore: str) -> None:
     """Run the tests of everything that calls MindSpore with one of its releases."""
-    session.install("-e", ".[all,dev]", f"mindspore=={mindspore}.*")
+    session.install("-e", ".[all,dev]", f"mindspore=={mindspore}.*", *BESIDE.get(mindspore, ()))
     run_tests(session, CORE)
 
 
@@ -116,7 +118,7 @@ def run_tests(session: nox.Session, paths: Sequence[str] = (), **environment: st
 def lowest_versions(project: Mapping[str, Any], extra: str) -> Iterator[str]:
     """Yield a constraint for each dependency of the project and of an extra.
 
-    Where a dependency is stated more than once, as NumPy's is, the highest lower bound counts.
+    Where a dependency is stated more than once, as NumPy is, the highest lower bound counts.
     """
     highest: dict[str, tuple[int, ...]] = {}
     for line in needs(project, extra):
@@ -126,7 +128,10 @@ def lowest_versions(project: Mapping[str, Any], extra: str) -> Iterator[str]:
         version = tuple(int(part) for part in found["lowest"].split("."))
         highest[found["name"]] = max(version, highest.get(found["name"], version))
     for name, version in sorted(highest.items()):
-        yield f"{name}=={'.'.join(map(str, version))}"
+        lowest_version = ".".join(map(str, version))
+        yield f"{name}=={lowest_version}"
+        if name == "mindspore":
+            yield from BESIDE.get(lowest_version, ())
 
 
 def needs(project: Mapping[str, Any], extra: str) -> Iterator[str]:
