@@ -172,12 +172,13 @@ class ModelCard:
         """
         if "class_names" not in metadata:
             return None
+        _require_version(metadata, url)
         try:
             found: dict[str, Any] = {
                 name: parse_json(metadata[name])
                 for name in ("architecture", "format_version", *cls.__dataclass_fields__)
             }
-            architecture, version = found.pop("architecture"), found.pop("format_version")
+            architecture = found.pop("architecture")
             card = cls(
                 tuple(str(name) for name in found["class_names"]),
                 float(found["width"]),
@@ -201,16 +202,24 @@ class ModelCard:
                 value=architecture,
                 expected=ARCHITECTURE,
             )
-        if version != FORMAT_VERSION:
-            raise ForeignModelError(
-                f"the model file {url} has the format version {version}; this sedna-tinyms reads "
-                f"version {FORMAT_VERSION}: use the same release that wrote it",
-                code="wrong-version",
-                path=url,
-                value=version,
-                expected=FORMAT_VERSION,
-            )
         return card
+
+
+def _require_version(metadata: Mapping[str, str], url: str) -> None:
+    """Raise `ForeignModelError` for a file of another version, whatever else it says of itself."""
+    try:
+        version = parse_json(metadata["format_version"])
+    except (KeyError, ValueError):
+        return  # the reader of the rest says so
+    if version != FORMAT_VERSION:
+        raise ForeignModelError(
+            f"the model file {url} has the format version {version}; this sedna-tinyms reads "
+            f"version {FORMAT_VERSION}: use the same release that wrote it",
+            code="wrong-version",
+            path=url,
+            value=version,
+            expected=FORMAT_VERSION,
+        )
 
 
 def _plain(value: Any) -> Any:

@@ -65,13 +65,15 @@ class Manifest:
             said = parse_json(text)
         except ValueError as error:
             raise _refused(source, error, code="not-json") from error
+        found = said.get("format_version") if isinstance(said, dict) else None
+        if found is not None and found != FORMAT_VERSION:
+            reason = f"its format_version is {found!r:.40}, not {FORMAT_VERSION}"
+            raise _refused(
+                source, reason, code="wrong-version", value=found, expected=FORMAT_VERSION
+            )
         if not isinstance(said, dict) or set(said) != {"format_version", "files"}:
             reason = "it is not an object with format_version and files"
             raise _refused(source, reason, code="invalid-value")
-        found = said["format_version"]
-        if found != FORMAT_VERSION:
-            reason = f"its format_version is {found!r:.40}"
-            raise _refused(source, reason, code="wrong-version", value=found)
         try:
             return cls(_entries(said["files"]))
         except ValueError as error:

@@ -26,6 +26,7 @@ from typing import Any
 
 from sedna_tinyms.artifact.description import ModelDescription
 from sedna_tinyms.artifact.files import flush, write_json
+from sedna_tinyms.artifact.format_version import require_version
 from sedna_tinyms.artifact.json_text import parse_json
 from sedna_tinyms.artifact.lock import exclusively
 from sedna_tinyms.artifact.manifest import MANIFEST, SHA256, OpenDirectory
@@ -38,6 +39,8 @@ NUMBER = re.compile(r"[0-9]{6,12}")
 HIDDEN = re.compile(r"\..+\.(partial|removed)(\.json)?")
 """What is being written or removed, or was when somebody was killed."""
 
+FORMAT_VERSION = 1
+"""Of the pointer."""
 
 MOST_REMEMBERED = 20
 """How many deployments the pointer remembers."""
@@ -172,11 +175,13 @@ class ModelStore:
         Raises
         ------
         ModelFileError
-            If the pointer cannot be read.
+            If the pointer cannot be read, or is a newer release's.
         """
         path = self.directory / "deployed.json"
         try:
             said = parse_json(path.read_bytes())
+            found = said.get("format_version", FORMAT_VERSION)  # the first pointers have none
+            require_version(ModelFileError, "the pointer", path, found, (FORMAT_VERSION,))
             before, reason = tuple(said.get("before", ())), str(said.get("reason", ""))
             pointer = Deployed(said["version"], said["sha256"], before, reason)
             numbers = (pointer.version, *pointer.before)
@@ -254,7 +259,9 @@ class ModelStore:
             version = self.open(number)
             try:
                 current = self.deployed()
-            except ModelFileError:
+            except ModelFileError as error:
+                if error.code == "wrong-version":
+                    raise
                 current = None  # a damaged pointer is what a deployment mends
             if current is not None and number < current.version and not downgrade:
                 raise ConfigurationError(
@@ -267,7 +274,8 @@ class ModelStore:
             yield version
             before = () if current is None else current.followed_by(number)
             pointer = Deployed(number, version.digest, before, reason)
-            write_json(self.directory / "deployed.json", asdict(pointer))
+            said = {"format_version": FORMAT_VERSION, **asdict(pointer)}
+            write_json(self.directory / "deployed.json", said)
 
     def deploy(self, number: int, *, downgrade: bool = False) -> ModelVersion:
         """Let the pointer name another version; as `deploying` with nothing to do."""

@@ -436,6 +436,7 @@ def test_a_manifest_reads_itself(version, raises):
     ("change", "code"),
     [
         (lambda said: said.update(format_version=2), "wrong-version"),
+        (lambda said: said.update(format_version=2, more=1), "wrong-version"),
         (lambda said: said.update(more=1), "invalid-value"),
         (lambda said: said.update(files=[]), "invalid-value"),
         (lambda said: said.update(files=[said["files"][0]] * 2), "invalid-value"),
@@ -445,7 +446,18 @@ def test_a_manifest_reads_itself(version, raises):
         (lambda said: said["files"][0].update(size=-1), "invalid-value"),
         (lambda said: said["files"][0].update(sha256="0"), "invalid-value"),
     ],
-    ids=["version", "key", "none", "twice", "entry", "path", "itself", "size", "digest"],
+    ids=[
+        "version",
+        "version and key",
+        "key",
+        "none",
+        "twice",
+        "entry",
+        "path",
+        "itself",
+        "size",
+        "digest",
+    ],
 )
 def test_a_manifest_that_is_refused_says_why(version, change, code, raises):
     said = json.loads((version.directory / "manifest.json").read_text())
