@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 SLOW = slow or browser or index
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-.PHONY: demo test test-slow test-all check audit test-kubeedge clean
+.PHONY: demo test test-slow test-all check docs audit test-kubeedge clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/incremental_mobilenetv2/demo.py
@@ -25,6 +25,10 @@ check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The documentation site, in docs/_build/html. It needs no MindSpore; a warning is an error.
+docs: $(VENV)/docs/.installed
+	$(VENV)/docs/bin/sphinx-build -q -W --keep-going -c docs . docs/_build/html
 
 # Known vulnerabilities of what is installed, asked of the package index's advisory service; what it
 # knows nothing of is a failure too.
@@ -54,5 +58,11 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet -e '.[all,dev]'
 	touch $@
 
+$(VENV)/docs/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)/docs
+	$(VENV)/docs/bin/python -m pip install --quiet --upgrade 'pip>=23.1'
+	$(VENV)/docs/bin/python -m pip install --quiet -e '.[docs]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo-run
+	rm -rf $(VENV) demo-run docs/_build docs/api
