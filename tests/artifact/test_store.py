@@ -4,7 +4,7 @@ import os
 import resource
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -353,39 +353,50 @@ import sys
 from pathlib import Path
 from sedna_tinyms.artifact import store as module
 from sedna_tinyms.artifact.version import describe
+from sedna_tinyms.errors import ModelFileError
 module.LONGEST_WAIT_SECONDS = 250.0  # on a busy machine, others may be faster many times in a row
 store = module.ModelStore(Path(sys.argv[1]))
 files = {"model.ckpt": Path(sys.argv[2])}
 sys.stdin.read(1)
 for _ in range(8):
     version = store.publish(files, describe(files)).description.version
-    store.deploy(version, downgrade=True)
+    try:
+        store.deploy(version, downgrade=True)
+    except ModelFileError as error:
+        # The others may be so much faster that they have removed this version as an old one.
+        if error.code != "unknown-name" or store.numbers()[-1] <= version:
+            raise
     store.retain(5, 1 << 30)
     print(version)
 """
+
+
+@contextmanager
+def publishing(store, path):
+    """Yield a process that publishes a model several times once it is told to."""
+    words = [sys.executable, "-c", PUBLISHER, str(store.directory), str(path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_publishers_at_once_take_turns(store):
     trained = [
         write_checkpoint(store.directory.parent / f"{n}.ckpt", weight=n / 4) for n in range(3)
     ]
-    publishers = [
-        subprocess.Popen(
-            [sys.executable, "-c", PUBLISHER, str(store.directory), str(path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for path in trained
-    ]
-    for publisher in publishers:
-        publisher.stdin.write("x")
-        publisher.stdin.flush()
     numbers = []
-    for publisher in publishers:
-        out, _ = publisher.communicate(timeout=250)
-        assert publisher.returncode == 0
-        numbers += map(int, out.split())
+    with ExitStack() as ended:
+        publishers = [ended.enter_context(publishing(store, path)) for path in trained]
+        for publisher in publishers:
+            publisher.stdin.write("x")
+            publisher.stdin.flush()
+        for publisher in publishers:
+            out, _ = publisher.communicate(timeout=250)
+            assert publisher.returncode == 0
+            numbers += map(int, out.split())
     assert sorted(numbers) == list(range(1, 25))
     assert len(store.numbers()) <= 6
     assert store.open_deployed().description.version in store.numbers()
