@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 SLOW = slow or browser or index
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-.PHONY: demo test test-slow test-all check docs audit test-kubeedge clean
+.PHONY: demo test test-slow test-all coverage check docs audit test-kubeedge clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/incremental_mobilenetv2/demo.py
@@ -19,6 +19,11 @@ test-slow: $(VENV)/.installed
 	$(PYTEST) -m "$(SLOW)"
 
 test-all: test test-slow
+
+# Branch coverage of `make test`, or of all tests: make coverage SELECT=
+SELECT = not ($(SLOW))
+coverage: $(VENV)/.installed
+	$(PYTEST) $(if $(SELECT),-m "$(SELECT)") --cov --cov-report=term:skip-covered
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .
