@@ -11,7 +11,10 @@ from sedna_tinyms.jobs.confidence import PairedTest
 from sedna_tinyms.jobs.journal import now
 from sedna_tinyms.jobs.workers.worker import WorkerExit
 
-__all__ = ["RoundRecord", "StageRecord"]
+__all__ = ["REPORT_VERSION", "RoundRecord", "StageRecord"]
+
+REPORT_VERSION = 1
+"""Format version of ``report.json``; the first reports have none."""
 
 
 @dataclass

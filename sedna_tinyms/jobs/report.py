@@ -9,7 +9,7 @@ from sedna_tinyms.artifact.files import write_json
 from sedna_tinyms.jobs.accuracy import accuracy_of_rounds, plain_figures
 from sedna_tinyms.jobs.layout import JobLayout
 from sedna_tinyms.jobs.manifest.spec import Job
-from sedna_tinyms.jobs.records import RoundRecord
+from sedna_tinyms.jobs.records import REPORT_VERSION, RoundRecord
 from sedna_tinyms.jobs.state import JobState
 
 __all__ = ["JobReport"]
@@ -36,7 +36,11 @@ class JobReport:
 
     def __init__(self, layout: JobLayout, job: Job, state: JobState) -> None:
         self._layout = layout
-        self._head = {"job": job.name, "namespace": job.namespace}
+        self._head = {
+            "format_version": REPORT_VERSION,
+            "job": job.name,
+            "namespace": job.namespace,
+        }
         self._state = state
         self._earlier_rounds = state.finished
         self._measured: tuple[int, int] | None = None

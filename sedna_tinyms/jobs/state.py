@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from sedna_tinyms.artifact.format_version import require_version
 from sedna_tinyms.errors import StorageError
 from sedna_tinyms.jobs.intake import Intake
 from sedna_tinyms.jobs.journal import Entry, Journal, now
@@ -75,7 +76,7 @@ class JobState:
     Raises
     ------
     StorageError
-        If the journal is damaged, or that of another job.
+        If the journal is damaged, that of another job, or a newer release's.
     """
 
     def __init__(self, path: Path, job: Job, dataset: Path) -> None:
@@ -288,8 +289,8 @@ class JobState:
                 raise ValueError(f"{kind!r} is unknown")
 
     def _check(self, data: dict[str, Any]) -> None:
-        if data["version"] != VERSION:
-            raise ValueError(f"it is of version {data['version']}, not {VERSION}")
+        path, found = self._journal.path, data["version"]
+        require_version(StorageError, "the journal", path, found, (VERSION,))
         if data["job"] != self._job:
             raise ValueError(f"it is of the job {data['job']}, not {self._job}")
 

@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sedna_tinyms.artifact.format_version import require_version
 from sedna_tinyms.artifact.json_text import parse_json
-from sedna_tinyms.errors import UsageError
-from sedna_tinyms.jobs.records import RoundRecord
+from sedna_tinyms.errors import StorageError, UsageError
+from sedna_tinyms.jobs.records import REPORT_VERSION, RoundRecord
 
 __all__ = ["JobStanding", "find_jobs", "runner_of"]
 
@@ -87,7 +88,10 @@ def _read_jobs(directory: Path) -> Iterator[JobStanding]:
 def _standing(output: Path, document: dict[str, Any]) -> JobStanding:
     conditions = document["status"]["conditions"]
     last, metadata = conditions[-1], document["metadata"]
-    report = _read_json(output / "report.json")
+    path = output / "report.json"
+    report = _read_json(path)
+    found = report.get("format_version", REPORT_VERSION)
+    require_version(StorageError, "the report", path, found, (REPORT_VERSION,))
     runner = runner_of(output / "run.lock")
     rounds = tuple(RoundRecord.of_json(record) for record in report.get("rounds", []))
     if runner is None and rounds and rounds[-1].outcome == "running":

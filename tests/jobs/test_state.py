@@ -99,7 +99,7 @@ def test_the_journal_of_another_job_is_refused(toy_job, journal):
         ("step_done", {"record": {}}),
         ("round_ends", {}),
         ("samples_arrive", {"samples": ["a 1"]}),
-        ("run_begins", {"version": 99}),
+        ("run_begins", {"version": 1}),
         ("something_else", {}),
     ],
 )
