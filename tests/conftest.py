@@ -3,10 +3,15 @@ from pathlib import Path
 
 import pytest
 from golden import raises, snapshot  # noqa: F401 - fixtures
+from hypothesis import HealthCheck, settings
 from new_process import python  # noqa: F401 - a fixture
 from toy_job import ToyJob
 
 pytest.register_assert_rewrite("sedna_tinyms.testing")
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 MINDSPORE_ROOMS = ("estimators", "tinyms")
 """Folders whose tests compute with MindSpore in the test process. It takes both cores, so that two
