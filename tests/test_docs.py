@@ -3,7 +3,9 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
+from sedna_tinyms import __version__
 from sedna_tinyms.cli import COMMANDS
 
 ROOT = Path(__file__).parent.parent
@@ -19,6 +21,10 @@ PAGES = sorted({ROOT / "README.md", *(path for path in SITE if path.suffix == ".
 
 def name(path):
     return path.relative_to(ROOT).as_posix()
+
+
+def read(page):
+    return (ROOT / page).read_text()
 
 
 def without_code(text):
@@ -98,6 +104,14 @@ def test_the_make_targets_and_commands_in_the_pages_exist(page):
         assert re.search(rf"^{rule}:", makefile, re.MULTILINE), f"make {target}"
     for command in re.findall(r"(?:^ {4}|`|\$ )sedna-tinyms ([a-z][\w-]*)", text, re.MULTILINE):
         assert command in COMMANDS, f"sedna-tinyms {command}"
+
+
+def test_the_changelog_and_the_citation_name_this_version():
+    """A release gets a date in the changelog, which is the date of its citation."""
+    releases = re.findall(r"^## (\S+) - (\d{4}-\d\d-\d\d)$", read("CHANGELOG.md"), re.MULTILINE)
+    citation = yaml.safe_load(read("CITATION.cff"))
+    assert releases[0] == (citation["version"], str(citation["date-released"]))
+    assert releases[0][0] == __version__
 
 
 def test_every_dependency_has_an_upper_and_a_lower_bound():
