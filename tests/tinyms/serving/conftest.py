@@ -11,7 +11,7 @@ from serving_http import start
 def parts(tmp_path_factory):
     """Return the directory of one small servable, `parts`."""
     servables = Servables(tmp_path_factory.mktemp("serving"))
-    servables.add("parts", seed=1)
+    servables.add_small("parts", seed=1)
     return servables
 
 

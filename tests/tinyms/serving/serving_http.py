@@ -8,7 +8,7 @@ import requests
 
 from sedna_tinyms.tinyms.serving import Server
 
-QUICK = ("--poll-seconds", "0.05")
+QUICK = ("--poll-seconds", "0.02")
 
 
 def free_port():

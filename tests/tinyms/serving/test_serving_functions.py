@@ -10,13 +10,18 @@ import requests
 from servables import Servables
 from serving_http import free_port, start
 
-from sedna_tinyms.errors import ConfigurationError, DatasetError, EndpointError
+from sedna_tinyms.errors import (
+    ConfigurationError,
+    DatasetError,
+    EndpointError,
+    MissingExtraError,
+)
 from sedna_tinyms.tinyms import serving
 from sedna_tinyms.tinyms.serving import Client, Server
 from sedna_tinyms.tinyms.vision import as_rgb, imagefolder_transform
 
 
-def test_the_first_generations_program(parts, picture, tmp_path, monkeypatch):
+def test_the_first_generations_program(parts, picture, tmp_path, monkeypatch, raises):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TINYMS_SERVING_PATH", str(parts.directory))
     before = set(tmp_path.iterdir())
@@ -28,7 +33,7 @@ def test_the_first_generations_program(parts, picture, tmp_path, monkeypatch):
         assert serving.server_started() is True
         [servable] = serving.list_servables()
         assert servable["name"] == "parts"
-        with pytest.raises(ConfigurationError, match="shape"):  # it takes 32 x 32, not 224 x 224
+        with raises(ConfigurationError, "wrong-shape", status=400):  # it takes grey 32 x 32
             serving.predict(picture, "parts", "imagenet2012")
     finally:
         assert serving.shutdown() == "Server shutting down..."
@@ -39,33 +44,37 @@ def test_the_first_generations_program(parts, picture, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Return a client of a server of `photos`, for pictures of 224 x 224, and `small`, for 32."""
+    """Return a client of a server of `photos`, which takes 224 x 224, and the small `parts`."""
     servables = Servables(tmp_path_factory.mktemp("photos"))
     servables.add("photos", seed=2, input_size=224)
-    servables.add("small", seed=2)
+    servables.add_small("parts")
     with start(servables) as http:
         client = Client(port=http.server.port)
         client.servables = servables
         yield client
 
 
-@pytest.mark.parametrize("name", ["small", "photos"])
-def test_by_default_a_picture_is_transformed_and_named_as_the_servable_says(photos, picture, name):
-    words = photos.predict(picture, name)
+@pytest.mark.parametrize(("name", "label"), [("parts", "gear"), ("photos", "nut")])
+def test_by_default_a_picture_is_transformed_and_named_as_the_servable_says(
+    photos, http, picture, name, label
+):
+    client = photos if name == "photos" else Client(port=http.server.port)
+    words = client.predict(picture, name)
     sent = base64.b64encode(picture.read_bytes()).decode()
     body = {"data": sent, "servable_name": name}
-    answer = requests.post(f"http://127.0.0.1:{photos.port}/predict", json=body, timeout=60)
+    answer = requests.post(f"http://127.0.0.1:{client.port}/predict", json=body, timeout=60)
     assert words == answer.json()["instance"]["res_msg"]
-    assert words.startswith("TOP1: nut, score: ")  # the checkpoint's own class
+    assert words.startswith(f"TOP1: {label}, score: ")  # the checkpoint's own class
 
 
-def test_a_file_that_is_no_picture_is_refused(photos, tmp_path):
+def test_a_file_that_is_no_picture_is_refused(photos, tmp_path, raises):
     path = tmp_path / "notes.txt"
     path.write_text("no picture")
-    with pytest.raises(ConfigurationError, match="no picture"):
+    with raises(ConfigurationError, "unknown-format", status=400):
         photos.predict(path, "photos")
-    with pytest.raises(DatasetError, match=r"missing\.png cannot be read"):
-        photos.predict(tmp_path / "missing.png", "photos")
+    missing = tmp_path / "missing.png"
+    with raises(DatasetError, "missing-file", path=missing):
+        photos.predict(missing, "photos")
 
 
 def test_a_client_transforms_and_words_what_it_predicts(photos, picture):
@@ -77,28 +86,40 @@ def test_a_client_transforms_and_words_what_it_predicts(photos, picture):
 
 
 @pytest.mark.parametrize(
-    ("changes", "error", "words"),
+    ("changes", "error", "code", "fields"),
     [
-        ({"img_path": "missing.png"}, DatasetError, "missing.png"),
-        ({"dataset_name": "imagefolde"}, ConfigurationError, "did you mean 'imagefolder'"),
-        ({"strategy": "TOP2_CLASS"}, ConfigurationError, "did you mean"),
-        ({"strategy": "TOP5_CLASS"}, ConfigurationError, "TOP3_CLASS"),  # there are four classes
-        ({"servable_name": "photo"}, ConfigurationError, "did you mean 'photos'"),
-        ({"servable_name": "small"}, ConfigurationError, "shape"),
+        ({"img_path": "missing.png"}, DatasetError, "missing-file", {"path": "missing.png"}),
+        (
+            {"dataset_name": "imagefolde"},
+            ConfigurationError,
+            "unknown-name",
+            {"name": "dataset", "value": "imagefolde"},
+        ),
+        (
+            {"strategy": "TOP2_CLASS"},
+            ConfigurationError,
+            "unknown-name",
+            {"name": "strategy", "value": "TOP2_CLASS"},
+        ),
+        # There are four classes.
+        ({"strategy": "TOP5_CLASS"}, ConfigurationError, "unknown-name", {"status": 400}),
+        ({"servable_name": "photo"}, ConfigurationError, "unknown-name", {"status": 404}),
+        ({"servable_name": "parts"}, ConfigurationError, "wrong-shape", {"status": 400}),
     ],
 )
-def test_what_goes_wrong_is_raised(photos, picture, changes, error, words):
+def test_what_goes_wrong_is_raised(photos, picture, changes, error, code, fields, raises):
     arguments = {"img_path": picture, "servable_name": "photos", "dataset_name": "imagefolder"}
-    with pytest.raises(error, match=words):
+    with raises(error, code, **fields):
         photos.predict(**arguments | changes)
 
 
-def test_no_server_is_raised():
-    with pytest.raises(EndpointError, match="no server answers"):
-        Client(port=free_port()).list_servables()
+def test_no_server_is_raised(raises):
+    port = free_port()
+    with raises(EndpointError, "unreachable", url=f"http://127.0.0.1:{port}"):
+        Client(port=port).list_servables()
 
 
-def test_something_else_on_the_port_is_left_alone(tmp_path):
+def test_something_else_on_the_port_is_left_alone(tmp_path, raises):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -115,7 +136,7 @@ def test_something_else_on_the_port_is_left_alone(tmp_path):
         thread = Thread(target=answer)
         thread.start()
         server = Server(port=port, serving_path=tmp_path)
-        with pytest.raises(EndpointError, match="no TinyMS server"):
+        with raises(EndpointError, "foreign-server", port=port):
             server.start_server()
         assert server.shutdown() is False
         thread.join()
@@ -129,16 +150,19 @@ def test_a_server_that_runs_already_is_used_and_not_ended(http, parts):
     assert http.server.started is True
 
 
-def test_a_server_that_cannot_start_says_why(tmp_path):
+def test_a_server_that_cannot_start_says_why(tmp_path, raises):
     server = Server(port=0, serving_path=tmp_path)
-    with pytest.raises(EndpointError, match="--nonsense"):
+    # The message ends with its log, which ends with argparse's words.
+    with raises(EndpointError, "cannot-start", golden=False) as raised:
         server.start_server("--nonsense")
+    assert raised.value.fields["log"] == server.log
+    assert "--nonsense" in str(raised.value)
     assert server.started is False
 
 
-def test_a_server_too_slow_to_start_is_ended(parts):
-    server = Server(port=0, serving_path=parts.directory)
-    with pytest.raises(EndpointError, match=r"0\.01 seconds"):
+def test_a_server_too_slow_to_start_is_ended(tmp_path, raises):
+    server = Server(port=0, serving_path=tmp_path)
+    with raises(EndpointError, "timeout", golden=False):
         server.start_server(timeout=0.01)
     assert server.started is False
 
@@ -191,5 +215,5 @@ def test_a_missing_extra_is_named(tmp_path):
         capture_output=True,
         text=True,
     )
-    assert result.returncode == 8
+    assert result.returncode == MissingExtraError.exit_code
     assert "pip install 'sedna-tinyms[serving]'" in result.stderr

@@ -90,16 +90,6 @@ def test_a_new_checkpoint_takes_over_without_a_lost_request(watched, picture):
     assert set(seen) == set(zip(versions, PARTS, strict=True))
 
 
-def test_another_width_and_other_classes_take_over_too(watched, picture):
-    http, servables = watched
-    servables.save("parts", 1, ("cat", "dog"), width=0.15, size=48)
-    servables.entries[0]["model"]["class_num"] = 2
-    servables.write()
-    wait_until(lambda: http.get("/v2/models/parts").json()["outputs"][0]["shape"] == [-1, 2])
-    assert http.get("/v2/models/parts").json()["inputs"][0]["shape"] == [-1, 3, 48, 48]
-    assert best(http, picture) == "dog"
-
-
 def infinite_logits(servables):
     built = network()
     for parameter in built.get_parameters():
@@ -107,7 +97,7 @@ def infinite_logits(servables):
             parameter.set_data(parameter + 3e38)
         if parameter.name == "head.head.1.weight":
             parameter.set_data(parameter * 0 + 3e38)
-    card = {"input_size": str(SIZE), "width": str(WIDTH)}
+    card = {"input_size": str(SIZE), "width": str(WIDTH), "pad_mode": '"pad"'}
     save_weights(built, servables.checkpoint("parts"), card)
 
 
@@ -118,24 +108,24 @@ def truncated(servables):
 
 BAD_CHECKPOINTS = {
     "empty": (lambda s: s.checkpoint("parts").write_bytes(b""), "empty"),
-    "truncated": (truncated, "truncated"),
-    "text": (lambda s: s.checkpoint("parts").write_text("weights"), "weights file"),
-    "missing": (lambda s: s.checkpoint("parts").unlink(), "cannot be read"),
+    "truncated": (truncated, "damaged"),
+    "text": (lambda s: s.checkpoint("parts").write_text("weights"), "damaged"),
+    "missing": (lambda s: s.checkpoint("parts").unlink(), "missing-file"),
     "a directory": (
         lambda s: (s.checkpoint("parts").unlink(), s.checkpoint("parts").mkdir()),
-        "cannot be read",
+        "not-a-file",
     ),
     "a pipe": (
         lambda s: (s.checkpoint("parts").unlink(), os.mkfifo(s.checkpoint("parts"))),
-        "no ordinary file",
+        "not-regular-file",
     ),
     "a device without end": (
         lambda s: (s.checkpoint("parts").unlink(), s.checkpoint("parts").symlink_to("/dev/zero")),
-        "no ordinary file",
+        "not-regular-file",
     ),
-    "of another width": (lambda s: relabel(s) or s.save("parts", width=0.2), "another network"),
-    "of other classes": (lambda s: s.save("parts", classes=("a", "b")), "2 classes"),
-    "with outputs that are NaN": (infinite_logits, "NaN"),
+    "of another width": (lambda s: relabel(s) or s.save("parts", width=0.2), "foreign-model"),
+    "of other classes": (lambda s: s.save("parts", classes=("a", "b")), "class-mismatch"),
+    "with outputs that are NaN": (infinite_logits, "not-finite"),
 }
 
 
@@ -145,13 +135,13 @@ def relabel(servables):
     servables.write()
 
 
-@pytest.mark.parametrize(("spoil", "word"), BAD_CHECKPOINTS.values(), ids=BAD_CHECKPOINTS)
-def test_a_bad_checkpoint_leaves_the_old_one_in_service(watched, picture, spoil, word):
+@pytest.mark.parametrize(("spoil", "code"), BAD_CHECKPOINTS.values(), ids=BAD_CHECKPOINTS)
+def test_a_bad_checkpoint_leaves_the_old_one_in_service(watched, picture, spoil, code):
     http, servables = watched
     version = states(http)["parts"]["version"]
     spoil(servables)
     state = wait_until(lambda: (s := states(http)["parts"])["reason"] and s)
-    assert word in state["reason"]
+    assert state["code"] == code, state["reason"]
     assert str(servables.directory.parent) not in state["reason"]
     assert "/tmp" not in state["reason"]
     assert state["version"] == version
@@ -159,7 +149,7 @@ def test_a_bad_checkpoint_leaves_the_old_one_in_service(watched, picture, spoil,
     assert http.get("/v2/health/ready").status_code == 200
     metrics = http.get("/metrics").text
     assert 'tinyms_servable_current{servable="parts"} 0.0' in metrics
-    assert word in http.server.log.read_text()
+    assert state["reason"][:40] in http.server.log.read_text()
 
     if servables.checkpoint("parts").is_dir():
         servables.checkpoint("parts").rmdir()
@@ -169,13 +159,21 @@ def test_a_bad_checkpoint_leaves_the_old_one_in_service(watched, picture, spoil,
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["{", '{"name": "parts"}', '[{"name": "../parts"}]', '[{"name": "a"}, {"name": "a"}]', "[5]"],
+    ("text", "code"),
+    [
+        ("{", "not-json"),
+        ('{"name": "parts"}', "wrong-type"),
+        ('[{"name": "../parts"}]', "invalid-value"),
+        ('[{"name": "a"}, {"name": "a"}]', "duplicate"),
+        ("[5]", "invalid-value"),
+    ],
 )
-def test_a_bad_catalogue_leaves_everything_in_service(watched, picture, text):
+def test_a_bad_catalogue_leaves_everything_in_service(watched, picture, text, code):
     http, servables = watched
     (servables.directory / "servable.json").write_text(text)
-    reason = wait_until(lambda: http.get("/health").json()["reason"])
+    health = wait_until(lambda: (h := http.get("/health").json())["reason"] and h)
+    assert health["code"] == code
+    reason = health["reason"]
     assert "servable.json" in reason
     assert str(servables.directory) not in reason
     assert http.get("/v2/health/ready").status_code == 503
@@ -186,50 +184,61 @@ def test_a_bad_catalogue_leaves_everything_in_service(watched, picture, text):
 
 def test_servables_come_and_go_with_the_catalogue(watched, picture):
     http, servables = watched
-    servables.add("fruit_imagefolder", 1, ("apple", "pear"))
-    wait_until(lambda: http.get("/v2/models/fruit_imagefolder/ready").status_code == 200)
-    assert best(http, picture, "fruit_imagefolder") == "pear"
+    servables.add_small("fruit", 1, ("apple", "pear"))
+    wait_until(lambda: http.get("/v2/models/fruit/ready").status_code == 200)
+    assert best(http, picture, "fruit") == "pear"
     assert best(http, picture) == "bolt"
-    del servables.entries[0]
+    del servables.entries[1]
     servables.write()
-    wait_until(lambda: http.picture(picture).status_code == 404)
-    assert best(http, picture, "fruit_imagefolder") == "pear"
+    wait_until(lambda: http.picture(picture, "fruit").status_code == 404)
+    assert best(http, picture) == "bolt"
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"model": 5}, "object"),
-        ({"model": {"name": "mobilenet"}}, "did you mean 'mobilenetv2'"),
-        ({"model": {"name": "cycle_gan", "format": "ckpt"}}, "unknown model"),
-        ({"model": {"name": "mobilenetv2", "format": ""}}, "'ckpt'"),
-        ({"model": {"name": "mobilenetv2", "format": "kp"}}, "'ckpt'"),
-        ({"model": {"name": "mobilenetv2", "class_num": "4"}}, "class_num"),
-        ({"model": {"name": "mobilenetv2", "class_num": True}}, "class_num"),
-        ({"model": {"name": "mobilenetv2", "input_size": 10**6}}, "input_size"),
-        ({"model": {"name": "mobilenetv2", "width_mul": 1}}, "did you mean 'width_mult'"),
-        ({"model": {"name": "mobilenetv2", "width_mult": "wide"}}, "width_mult"),
-        ({"model": {"name": "mobilenetv2", "class_num": 7}}, "4 classes"),
-        ({"dataset": "mnis"}, "did you mean 'mnist'"),
-        ({"labels": "bolt"}, "labels"),
-        ({"lables": []}, "did you mean 'labels'"),
-    ],
-)
-def test_a_wrong_entry_says_what_is_wrong_and_spoils_no_other(watched, picture, change, words):
+WRONG_ENTRIES = {
+    "number": ({"model": 5}, "wrong-type"),
+    "misspelt": ({"model": {"name": "mobilenet"}}, "unknown-name"),
+    "unknown": ({"model": {"name": "cycle_gan", "format": "ckpt"}}, "unknown-name"),
+    "no_format": ({"model": {"name": "mobilenetv2", "format": ""}}, "unknown-format"),
+    "other_format": ({"model": {"name": "mobilenetv2", "format": "kp"}}, "unknown-format"),
+    "text": ({"model": {"name": "mobilenetv2", "class_num": "4"}}, "out-of-range"),
+    "truth": ({"model": {"name": "mobilenetv2", "class_num": True}}, "out-of-range"),
+    "large": ({"model": {"name": "mobilenetv2", "input_size": 10**6}}, "out-of-range"),
+    "option": ({"model": {"name": "mobilenetv2", "width_mul": 1}}, "unknown-key"),
+    "wide": ({"model": {"name": "mobilenetv2", "width_mult": "wide"}}, "out-of-range"),
+    "seven": ({"model": {"name": "mobilenetv2", "class_num": 7}}, "class-mismatch"),
+    "dataset": ({"dataset": "mnis"}, "unknown-name"),
+    "labels": ({"labels": "bolt"}, "wrong-type"),
+    "key": ({"lables": []}, "unknown-key"),
+}
+
+
+def test_wrong_entries_say_what_is_wrong_and_spoil_no_other(watched, picture, snapshot):
     http, servables = watched
-    shutil.copytree(
-        servables.directory / "parts", servables.directory / "wrong", dirs_exist_ok=True
-    )
-    servables.entries[1:] = [servables.entries[0] | change | {"name": "wrong"}]
+    for name, (change, _) in WRONG_ENTRIES.items():
+        shutil.copytree(servables.directory / "parts", servables.directory / name)
+        servables.entries.append(servables.entries[0] | change | {"name": name})
     servables.write()
-    state = wait_until(lambda: words in str(s := states(http).get("wrong")) and s)
-    assert state["ready"] is False
+
+    def said():
+        found = {name: state for name, state in states(http).items() if name != "parts"}
+        return len(found) == len(WRONG_ENTRIES) and found
+
+    found = wait_until(
+        lambda: (f := said()) and "loading" not in {state["code"] for state in f.values()} and f
+    )
+    codes = {name: code for name, (_, code) in WRONG_ENTRIES.items()}
+    assert {name: state["code"] for name, state in found.items()} == codes
+    reasons = {name: state["reason"] for name, state in found.items()}
+    assert "\n".join(f"{name}: {reason}" for name, reason in reasons.items()) == snapshot
     assert best(http, picture) == "bolt"
-    answer = http.picture(picture, "wrong")
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
-    assert words in answer.json()["err_msg"]
-    [_, listed] = http.get("/servables").json()["servables"]
-    assert (listed["name"], listed["ready"]) == ("wrong", False)
+    assert http.get("/v2/health/ready").status_code == 503
+    ready = {each["name"]: each["ready"] for each in http.get("/servables").json()["servables"]}
+    assert ready == {"parts": True} | dict.fromkeys(WRONG_ENTRIES, False)
+    for name, reason in reasons.items():
+        answer = http.picture(picture, name)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+        assert answer.json()["code"] == "not-in-service"
+        assert reason in answer.json()["err_msg"]
 
 
 def test_labels_of_the_catalogue_go_before_the_checkpoints(watched, picture):
@@ -245,10 +254,10 @@ def test_nothing_to_serve_yet_is_said_and_looked_for_again(served, own_servables
     (own_servables.directory / "servable.json").unlink()
     http = served(own_servables)
     assert http.get("/servables").json() == {"status": 0, "servables": []}
-    assert "servable.json" in http.get("/health").json()["reason"]
+    assert http.get("/health").json()["code"] == "missing-file"
     assert http.get("/v2/health/ready").status_code == 503
     assert http.get("/v2/health/live").status_code == 200
-    own_servables.add("parts", seed=3)
+    own_servables.add_small("parts", seed=3)
     wait_until(lambda: http.get("/v2/health/ready").status_code == 200)
     assert best(http, picture) == "screw"
 
@@ -284,3 +293,13 @@ def test_waiting_predictions_share_a_batch(watched):
         return counted["sum"] > counted["count"]
 
     wait_until(burst)
+
+
+def test_another_width_and_other_classes_take_over_too(watched, picture):
+    http, servables = watched
+    servables.save("parts", 1, ("cat", "dog"), width=0.15, size=48)
+    servables.entries[0]["model"]["class_num"] = 2
+    servables.write()
+    wait_until(lambda: http.get("/v2/models/parts").json()["outputs"][0]["shape"] == [-1, 2])
+    assert http.get("/v2/models/parts").json()["inputs"][0]["shape"] == [-1, 3, 48, 48]
+    assert best(http, picture) == "dog"

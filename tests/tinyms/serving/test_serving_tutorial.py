@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from serving_http import free_port
 
 PROGRAMS = Path(__file__).parents[1]
@@ -27,6 +28,7 @@ def run(program, directory):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_mobilenetv2_tutorial_of_the_first_generation_runs_unmodified(tmp_path):
     (tmp_path / "serving").mkdir()
     said = run("tutorial_mobilenetv2.py", tmp_path)
