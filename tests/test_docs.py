@@ -57,6 +57,12 @@ def test_python_in_the_pages_is_python_and_imports_what_exists(page):
                 exec(f"from {statement.module} import {names}", {})  # noqa: S102
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_the_tests_that_a_page_names_exist(page):
+    for path in re.findall(r"(tests/[\w./-]+(?:\.py|/))", page.read_text()):
+        assert (ROOT / path).exists(), path
+
+
 def test_every_page_is_in_the_navigation_of_the_site():
     """The pages of exit codes are put below their index when the site is built."""
     index = ROOT / "docs/index.md"
