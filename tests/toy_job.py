@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sedna_tinyms.jobs import load_job
+from sedna_tinyms.jobs.events import Noted
 from sedna_tinyms.jobs.manifest.spec import Job
 from sedna_tinyms.jobs.runner import JobRunner
 
@@ -126,7 +128,7 @@ def accuracy(model, planned):
 
 def remember(**what):
     with (HERE / "seen.jsonl").open("a") as file:
-        file.write(json.dumps(what | {"env": dict(os.environ)}) + "\\n")
+        file.write(json.dumps(what | {"env": dict(os.environ), "cwd": os.getcwd()}) + "\\n")
 """
 
 TRAIN = """
@@ -213,6 +215,7 @@ while True:
     if todo.get("beats"):
         pathlib.Path(os.environ["SEDNA_TINYMS_HEARTBEAT"]).touch()
     if model in todo.get("hangs with", []):
+        remember(kind="hangs", pid=os.getpid())
         time.sleep(600)
     if not config:
         continue
@@ -238,7 +241,11 @@ def as_onnx(text: str) -> str:
     return f":{chr(len(name) + 2)}\x12{chr(len(name))}{name}"
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+YAML_OPTIONS = ("hot", "two_formats", "annotations", "memory", "grace_seconds")
+"""What `ToyJob.yaml` takes that `ToyJob.runner` takes too."""
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait for something to come true, and fail if it does not."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -279,11 +286,16 @@ class ToyJob:
         path.with_suffix(".new").replace(path)
 
     def add_samples(self, count: int) -> list[str]:
-        """Append lines to the dataset, and return them."""
+        """Append lines to the dataset, as if that was a minute ago, and return them.
+
+        So a runner that starts now does not wait for more to come.
+        """
         before = len(self.dataset.read_text().splitlines())
         lines = [f"picture-{number}.png {number % 3}" for number in range(before, before + count)]
         with self.dataset.open("a") as file:
             file.write("".join(f"{line}\n" for line in lines))
+        long_ago = time.time() - 60
+        os.utime(self.dataset, (long_ago, long_ago))
         return lines
 
     def yaml(
@@ -294,12 +306,13 @@ class ToyJob:
         two_formats: bool = False,
         annotations: dict[str, str] | None = None,
         memory: dict[str, str] | None = None,
+        grace_seconds: int = 1,
     ) -> Path:
         """Write the job's YAML.
 
         With `two_formats`, onnx is deployed, and ckpt compared with a Model of its own. The
         `annotations` are those of sedna-tinyms.io; there is no canary without one. `memory` is
-        what a kind of worker may take.
+        what a kind of worker may take, and `grace_seconds` how long it may take to end.
         """
         ours = {"canary-timeout-seconds": "0"} | (annotations or {})
         noted = {f"sedna-tinyms.io/{name}": value for name, value in ours.items()}
@@ -317,8 +330,8 @@ class ToyJob:
             if memory and kind in memory:
                 command += f", resources: {{limits: {{memory: {memory[kind]}}}}}"
             template = (
-                "{spec: {restartPolicy: Never, terminationGracePeriodSeconds: 1, containers: "
-                f"[{{name: {kind}, image: toy, {command}}}]}}}}"
+                f"{{spec: {{restartPolicy: Never, terminationGracePeriodSeconds: {grace_seconds}, "
+                f"containers: [{{name: {kind}, image: toy, {command}}}]}}}}"
             )
             text = text.replace(f"template: {kind.upper()}", f"template: {template}")
         path = self.here / "job.yaml"
@@ -329,19 +342,14 @@ class ToyJob:
         """Return the job as loaded from its YAML."""
         return load_job(self.yaml(**yaml))
 
-    def runner(
-        self,
-        *,
-        hot: bool = False,
-        two_formats: bool = False,
-        annotations: dict[str, str] | None = None,
-        memory: dict[str, str] | None = None,
-        **settings: Any,
-    ) -> JobRunner:
-        """Return a runner that looks often and keeps its events in `events`."""
-        settings = {"poll_seconds": 0.02, "quiet_seconds": 0.0, "on_event": self._react} | settings
-        yaml = {"hot": hot, "two_formats": two_formats, "annotations": annotations}
-        return JobRunner(self.job(**yaml, memory=memory), self.root, **settings)
+    def runner(self, **options: Any) -> JobRunner:
+        """Return a runner that looks often and keeps its events in `events`.
+
+        The `options` are those of `yaml` and the settings of the runner.
+        """
+        yaml = {name: options.pop(name) for name in YAML_OPTIONS if name in options}
+        settings = {"poll_seconds": 0.01, "quiet_seconds": 0.0, "on_event": self._react} | options
+        return JobRunner(self.job(**yaml), self.root, **settings)
 
     def on(self, kind: type, reaction: Callable[[Any], object]) -> None:
         """Do something, on the runner's thread, at each event of a kind."""
@@ -356,6 +364,10 @@ class ToyJob:
     def heard(self, kind: type) -> list[Any]:
         """Return the events of one kind."""
         return [event for event in self.events if isinstance(event, kind)]
+
+    def noted(self, code: str) -> list[Noted]:
+        """Return what was noted with a code."""
+        return [event for event in self.heard(Noted) if event.code == code]
 
     def seen(self, kind: str) -> list[dict[str, Any]]:
         """Return what the workers of a kind have seen: their samples, base, environment."""

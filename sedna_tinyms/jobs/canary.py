@@ -35,7 +35,8 @@ def play_canary(
     Returns
     -------
     dict
-        ``outcome``, one of ``passed``, ``failed`` and ``not tried``; ``reason``; what was measured.
+        ``outcome``, one of ``passed``, ``failed`` and ``not tried``; ``reason``, and its ``code``
+        for a program; what was measured.
     WorkerExit
         How the process ended.
     """
@@ -53,10 +54,12 @@ def play_canary(
     overdue = not assignment.ended
     end = supervisor.stop(assignment)
     if overdue:
-        return _failed(assignment, f"it did not answer within {limit:g} s and was stopped"), end
+        reason = f"it did not answer within {limit:g} s and was stopped"
+        return _failed(assignment, reason, "timeout"), end
     if end.excess is not None:
-        return _failed(assignment, f"it takes {end.excess}"), end
-    return _read(said) or _failed(assignment, f"its process ended with {end}"), end
+        return _failed(assignment, f"it takes {end.excess}", "out-of-range"), end
+    tried = _read(said)
+    return tried or _failed(assignment, f"its process ended with {end}", "worker-failed"), end
 
 
 def _arguments(job: Job, paths: HostPaths, samples: Path, model: Path, said: Path) -> list[str]:
@@ -78,6 +81,6 @@ def _read(said: Path) -> dict[str, Any] | None:
         return None
 
 
-def _failed(assignment: Assignment, reason: str) -> dict[str, Any]:
+def _failed(assignment: Assignment, reason: str, code: str) -> dict[str, Any]:
     last_lines = assignment.worker.last_lines()
-    return {"outcome": "failed", "reason": reason, "last_lines": last_lines}
+    return {"outcome": "failed", "reason": reason, "code": code, "last_lines": last_lines}

@@ -101,7 +101,7 @@ class JobStatus:
         try:
             write_json(self.path, {**self._manifest, "status": status})
         except StorageError as error:
-            raise BookkeepingError(str(error)) from error
+            raise BookkeepingError(str(error), code=error.code, **error.fields) from error
 
     def move(
         self,

@@ -136,7 +136,9 @@ class DatasetReader:
         except OSError as error:
             raise DatasetError(
                 f"cannot read the dataset {self.path}: {error.strerror}. It is a text file with "
-                "one sample a line"
+                "one sample a line",
+                code="missing-file" if isinstance(error, FileNotFoundError) else "unreadable-file",
+                path=self.path,
             ) from error
         self._check_unchanged(counted)
         samples, self._found = self._split(counted, fresh, settled)
@@ -172,13 +174,20 @@ class DatasetReader:
             raise DatasetError(
                 f"{self.path} has shrunk: {before.lines} lines ({before.offset} bytes) were "
                 f"counted and {len(counted)} bytes are left. Only append to a dataset, or start "
-                "the job afresh with an empty output directory"
+                "the job afresh with an empty output directory",
+                code="truncated",
+                path=self.path,
+                size=len(counted),
+                expected=before.offset,
             )
         if hashlib.sha256(counted).hexdigest() != before.sha256:
             raise DatasetError(
                 f"{self.path} was edited or replaced: its first {before.lines} lines, which were "
                 "counted already, are not the same any more. Only append to a dataset, or start "
-                "the job afresh with an empty output directory"
+                "the job afresh with an empty output directory",
+                code="wrong-digest",
+                path=self.path,
+                lines=before.lines,
             )
 
     def _split(self, counted: bytes, fresh: bytes, settled: bool) -> tuple[list[str], _Position]:
@@ -189,7 +198,10 @@ class DatasetReader:
                 f"{self.path}:{before.lines}: this line went on after it had been counted, "
                 f"because it stood without a newline for {SETTLED_AFTER:.0f} seconds. End it with "
                 "a newline where it ended then, or start the job afresh with an empty output "
-                "directory"
+                "directory",
+                code="conflict",
+                path=self.path,
+                line=before.lines,
             )
         complete = fresh if settled else fresh[: fresh.rfind(b"\n") + 1]
         if not complete:
@@ -213,13 +225,21 @@ class DatasetReader:
         if len(line) >= MAX_LINE_BYTES:
             raise DatasetError(
                 f"{where}: the line has {len(line)} bytes and must have fewer than "
-                f"{MAX_LINE_BYTES}: Sedna stops counting at it. A sample is a path with its label"
+                f"{MAX_LINE_BYTES}: Sedna stops counting at it. A sample is a path with its label",
+                code="too-large",
+                path=self.path,
+                line=number,
+                size=len(line),
             )
         try:
             return line.removeprefix(BOM).removesuffix(b"\r").decode("utf-8")
         except UnicodeDecodeError as error:
             raise DatasetError(
-                f"{where}: byte 0x{line[error.start]:02x} is not UTF-8: save the file as UTF-8"
+                f"{where}: byte 0x{line[error.start]:02x} is not UTF-8: save the file as UTF-8",
+                code="not-utf8",
+                path=self.path,
+                line=number,
+                value=line[error.start],
             ) from error
 
 
@@ -251,7 +271,10 @@ class SampleSplitter:
     def __init__(self, train_prob: float) -> None:
         if not 0 < train_prob < 1:
             raise ConfigurationError(
-                f"train_prob is {train_prob}; it must lie between 0 and 1, both excluded"
+                f"train_prob is {train_prob}; it must lie between 0 and 1, both excluded",
+                code="out-of-range",
+                name="train_prob",
+                value=train_prob,
             )
         self.train_prob = train_prob
         self._train: list[str] = []

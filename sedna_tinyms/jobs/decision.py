@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from sedna_tinyms.errors import MetricsError, did_you_mean
 from sedna_tinyms.jobs.confidence import PairedTest, paired_test
 from sedna_tinyms.jobs.manifest.spec import Trigger
-from sedna_tinyms.jobs.triggers import brief, check_trigger, finite_number
+from sedna_tinyms.jobs.triggers import brief, check_trigger, finite_number, why_not_finite
 from sedna_tinyms.outcomes import OUTCOMES
 
 __all__ = ["Decision", "Stats", "compare", "decide"]
@@ -33,12 +33,23 @@ class Decision:
 
     Attributes
     ----------
+    deploy : bool
+        Whether to.
+    reason : str
+        Why, in words.
+    code : str
+        Why, for a program: the `code` of the trigger's `Verdict`; ``not-sure`` or ``not-better``
+        where the test of both models decided otherwise; the `code` of the error where they could
+        not be compared.
+    stats : dict
+        Each metric of the new model, and its difference to the old model's.
     test : PairedTest or None
         How sure it is that the new model is better; None where that was not tested.
     """
 
     deploy: bool
     reason: str
+    code: str
     stats: Stats = field(default_factory=dict)
     test: PairedTest | None = None
 
@@ -71,18 +82,19 @@ def decide(
     try:
         stats = compare(results)
     except MetricsError as error:
-        return Decision(False, str(error))
+        return Decision(False, str(error), error.code)
     verdict = check_trigger(trigger, stats, now)
     if not confidence:
-        return Decision(verdict.met, verdict.reason, stats)
+        return Decision(verdict.met, verdict.reason, verdict.code, stats)
     test = _test(stats, samples)
     if test is None:
         reason = f"{verdict.reason}; how sure that is was not tested: {_why_untested(stats)}"
-        return Decision(verdict.met, reason, stats)
+        return Decision(verdict.met, reason, verdict.code, stats)
     reason = f"{verdict.reason}; {test}"
     if verdict.met and not test.is_better(confidence):
-        return Decision(False, f"{reason}, {test.objection(confidence)}", stats, test)
-    return Decision(verdict.met, reason, stats, test)
+        code = "not-sure" if test.only_new > test.only_old else "not-better"
+        return Decision(False, f"{reason}, {test.objection(confidence)}", code, stats, test)
+    return Decision(verdict.met, reason, verdict.code, stats, test)
 
 
 def _test(stats: Stats, samples: Sequence[str]) -> PairedTest | None:
@@ -111,7 +123,10 @@ def compare(results: object) -> Stats:
         count = len(results) if isinstance(results, list) else "no list of"
         raise MetricsError(
             f"the evaluation reported {count} results; to compare, it takes two: the new model's "
-            "and the old one's"
+            "and the old one's",
+            code="wrong-length" if isinstance(results, list) else "wrong-type",
+            count=len(results) if isinstance(results, list) else None,
+            expected=2,
         )
     new, old = _metrics(results[0], "new"), _metrics(results[1], "old")
     for one, other, whose, by in ((new, old, "old", "new"), (old, new, "new", "old")):
@@ -119,14 +134,22 @@ def compare(results: object) -> Stats:
         if missing:
             raise MetricsError(
                 f"the {whose} model's result lacks the metric {missing[0]!r}, which the {by} "
-                f"one's has{did_you_mean(missing[0], other)}: report the same metrics for both"
+                f"one's has{did_you_mean(missing[0], other)}: report the same metrics for both",
+                code="missing-key",
+                name=missing[0],
+                model=whose,
+                valid=list(other),
             )
     stats: Stats = {}
     for name, numbers in new.items():
         if len(numbers) != len(old[name]):
             raise MetricsError(
                 f"{name} has {len(numbers)} numbers for the new model and {len(old[name])} for "
-                "the old one: report the same classes for both"
+                "the old one: report the same classes for both",
+                code="wrong-length",
+                name=name,
+                new=len(numbers),
+                old=len(old[name]),
             )
         stats[name] = numbers
         stats[f"{name}_delta"] = [a - b for a, b in zip(numbers, old[name], strict=True)]
@@ -138,7 +161,10 @@ def _metrics(result: object, which: str) -> Stats:
     if not isinstance(metrics, Mapping) or not metrics:
         raise MetricsError(
             f"the {which} model's result has no metrics: evaluate must return a dict such as "
-            '{"accuracy": [0.9]}'
+            '{"accuracy": [0.9]}',
+            code="missing-value",
+            name="metrics",
+            model=which,
         )
     return {str(name): _numbers(name, value, which) for name, value in metrics.items()}
 
@@ -146,13 +172,21 @@ def _metrics(result: object, which: str) -> Stats:
 def _numbers(name: object, value: object, which: str) -> list[float]:
     if not isinstance(value, (list, tuple)):
         raise MetricsError(
-            f"{name} of the {which} model is {brief(value)}, not a list of numbers: report [{name}]"
+            f"{name} of the {which} model is {brief(value)}, not a list of numbers: "
+            f"report [{name}]",
+            code="wrong-type",
+            name=name,
+            model=which,
         )
     numbers = [finite_number(each) for each in value]
     for index, number in enumerate(numbers):
         if number is None:
             raise MetricsError(
                 f"{name}[{index}] of the {which} model is {brief(value[index])}, not a finite "
-                "number"
+                "number",
+                code=why_not_finite(value[index]),
+                name=name,
+                index=index,
+                model=which,
             )
     return [number for number in numbers if number is not None]

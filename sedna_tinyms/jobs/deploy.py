@@ -55,7 +55,11 @@ class ModelReplacement:
         try:
             for target, source in self._sources.items():
                 if not source.is_file():
-                    raise StorageError(f"there is no model file {source} to deploy")
+                    raise StorageError(
+                        f"there is no model file {source} to deploy",
+                        code="missing-file",
+                        path=source,
+                    )
                 self._kept[target] = _keep(target)
                 copy_file(source, target)
         except BaseException:
@@ -100,7 +104,11 @@ def _put_back(kept: Path, target: Path) -> None:
     try:
         kept.replace(target)
     except OSError as error:
-        raise StorageError(f"cannot put the model {target} back from {kept}: {error}") from error
+        raise StorageError(
+            f"cannot put the model {target} back from {kept}: {error}",
+            code="cannot-write",
+            path=target,
+        ) from error
 
 
 def _keep(target: Path) -> Path | None:

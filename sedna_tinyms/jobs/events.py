@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from sedna_tinyms.jobs.records import RoundRecord, StageRecord
 from sedna_tinyms.jobs.workers.worker import WorkerExit
@@ -121,11 +122,12 @@ class EnginesChosen:
 
 @dataclass(frozen=True)
 class Decided:
-    """The two evaluations were compared."""
+    """The two evaluations were compared; `code` is that of the `Decision`."""
 
     round: int
     deploy: bool
     reason: str
+    code: str
 
     def __str__(self) -> str:
         verdict = "deploy" if self.deploy else "do not deploy"
@@ -134,11 +136,15 @@ class Decided:
 
 @dataclass(frozen=True)
 class CanaryEnded:
-    """A new model was tried out: ``passed``, ``failed`` or ``not tried``, and why."""
+    """A new model was tried out: ``passed``, ``failed`` or ``not tried``, and why.
+
+    The `code` says for a program why it did not pass, as the code of an error does.
+    """
 
     round: int
     outcome: str
     reason: str
+    code: str
 
     def __str__(self) -> str:
         return f"round {self.round}: canary {self.outcome}: {self.reason}"
@@ -192,9 +198,15 @@ class RoundFinished:
 
 @dataclass(frozen=True)
 class Noted:
-    """Something out of the ordinary that the job goes on from."""
+    """Something out of the ordinary that the job goes on from.
+
+    The `code` says for a program what, as the code of an error does, and `fields` are the values
+    that the message was made of.
+    """
 
     message: str
+    code: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"note: {self.message}"

@@ -12,6 +12,7 @@ anywhere else is an error, because what a job has done must not be guessed.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -35,8 +36,9 @@ Data = dict[str, Any]
 class BookkeepingError(StorageError):
     """What a job does cannot be noted: it must not go on as if it had been."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what}. Make room or mend the disk; the job goes on from the last entry")
+    def __init__(self, what: str, *, code: str, **fields: Any) -> None:
+        advice = "Make room or mend the disk; the job goes on from the last entry"
+        super().__init__(f"{what}. {advice}", code=code, **fields)
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,11 @@ class Journal:
             if new:
                 flush(self.path.parent)
         except OSError as error:
-            raise BookkeepingError(f"cannot write to the journal {self.path}: {error}") from error
+            raise BookkeepingError(
+                f"cannot write to the journal {self.path}: {error}",
+                code="no-space" if error.errno == errno.ENOSPC else "cannot-write",
+                path=self.path,
+            ) from error
         self._count, self._digest, self._size = self._count + 1, digest, self._size + len(line)
 
     def _write(self, handle: int, line: bytes) -> None:
@@ -128,7 +134,11 @@ class Journal:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise StorageError(f"cannot read the journal {self.path}: {error}") from error
+            raise StorageError(
+                f"cannot read the journal {self.path}: {error}",
+                code="unreadable-file",
+                path=self.path,
+            ) from error
         *lines, _torn = content.split(b"\n")
         if lines and b"\0" in lines[-1]:
             del lines[-1]  # a power cut, too: of a long line, the last block may be written first
@@ -140,7 +150,10 @@ class Journal:
                 raise StorageError(
                     f"{self.path}:{number}: the journal is damaged here ({error}): restore the "
                     "file, cut it off before this line to go on from there, or move the output "
-                    "directory away to begin anew"
+                    "directory away to begin anew",
+                    code="damaged",
+                    path=self.path,
+                    line=number,
                 ) from error
             self._size += len(line) + 1
         return entries

@@ -63,18 +63,24 @@ def _read_model(number: int, entry: Mapping[str, Any]) -> ReportedModel:
         value = entry.get(name)
         if not isinstance(value, str) or not value:
             raise ModelFileError(
-                f"results[{number}].{name} of the report is {value!r:.60}, not a text"
+                f"results[{number}].{name} of the report is {value!r:.60}, not a text",
+                code="wrong-type" if value else "missing-value",
+                name=f"results[{number}].{name}",
             )
     metrics = entry.get("metrics")
     if metrics is not None and not isinstance(metrics, dict):
         raise ModelFileError(
             f"results[{number}].metrics of the report is {metrics!r:.60}, not an object; "
-            'Sedna takes metrics such as {"accuracy": [0.9]} only'
+            'Sedna takes metrics such as {"accuracy": [0.9]} only',
+            code="wrong-type",
+            name=f"results[{number}].metrics",
         )
     chips = entry.get("device_soc_versions") or ()
     if not isinstance(chips, (list, tuple)):
         raise ModelFileError(
-            f"results[{number}].device_soc_versions of the report is {chips!r:.60}, not a list"
+            f"results[{number}].device_soc_versions of the report is {chips!r:.60}, not a list",
+            code="wrong-type",
+            name=f"results[{number}].device_soc_versions",
         )
     return ReportedModel(entry["format"], entry["url"], metrics, tuple(map(str, chips)))
 
@@ -101,7 +107,11 @@ def choose_model(models: Sequence[ReportedModel], like: ModelResource) -> Report
     raise ModelFileError(
         f"the Model {like.name!r} has the format {like.format!r}, and the worker reported "
         f"{', '.join(map(repr, formats)) or 'no model'}{hint}: let it save that format, or "
-        "correct the Model"
+        "correct the Model",
+        code="unknown-format",
+        name=like.name,
+        value=like.format,
+        valid=formats,
     )
 
 

@@ -38,21 +38,33 @@ def check_host_path(url: str) -> PurePosixPath:
     if scheme in ELSEWHERE:
         raise JobSpecError(
             f"{url!r} cannot be used on one machine: {ELSEWHERE[scheme]}. Put the file below "
-            "--root and write its host path, such as '/data/train.txt'"
+            "--root and write its host path, such as '/data/train.txt'",
+            code="unsupported",
+            value=url,
+            scheme=scheme,
         )
     if scheme:
         raise JobSpecError(
             f"{url!r} has the scheme {scheme!r}, which Sedna does not know: write a host path "
-            "such as '/data/train.txt'"
+            "such as '/data/train.txt'",
+            code="unknown-name",
+            value=url,
+            scheme=scheme,
         )
     if "\0" in url:
-        raise JobSpecError(f"{url!r} contains a NUL character, which no path can")
+        raise JobSpecError(
+            f"{url!r} contains a NUL character, which no path can", code="invalid-url", value=url
+        )
     if not url.startswith("/"):
         raise JobSpecError(
-            f"{url!r} is not a host path: it must start with '/', and means a path below --root"
+            f"{url!r} is not a host path: it must start with '/', and means a path below --root",
+            code="invalid-url",
+            value=url,
         )
     if ".." in url.split("/"):
-        raise JobSpecError(f"{url!r} climbs with '..': write the path without it")
+        raise JobSpecError(
+            f"{url!r} climbs with '..': write the path without it", code="invalid-url", value=url
+        )
     # A path of POSIX may start with exactly two slashes and mean something else by it.
     return PurePosixPath("/" + url.lstrip("/"))
 
@@ -92,11 +104,19 @@ class HostPaths:
         try:
             resolved = path.resolve()
         except (OSError, RuntimeError) as error:  # a loop of links; RuntimeError before 3.13
-            raise JobSpecError(f"{host} cannot be followed below {self.root}: {error}") from error
+            raise JobSpecError(
+                f"{host} cannot be followed below {self.root}: {error}",
+                code="unreadable-file",
+                value=str(host),
+                path=path,
+            ) from error
         if not resolved.is_relative_to(self.root):
             raise JobSpecError(
                 f"{host} leads out of {self.root}: {path} is, or passes, a symbolic link to "
-                f"{resolved}. Copy the data below --root, or choose a --root that holds both"
+                f"{resolved}. Copy the data below --root, or choose a --root that holds both",
+                code="outside-root",
+                value=str(host),
+                path=path,
             )
         return path
 

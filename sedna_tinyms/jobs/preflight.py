@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from sedna_tinyms.artifact.version import describe
@@ -9,6 +10,7 @@ from sedna_tinyms.errors import (
     DatasetError,
     JobSpecError,
     ModelFileError,
+    Problem,
     Problems,
     SednaTinyMSError,
     UsageError,
@@ -41,70 +43,78 @@ def check_files(job: Job, paths: HostPaths) -> None:
         wrong = "is no directory" if paths.root.exists() else "does not exist"
         raise UsageError(
             f"--root is {paths.root}, which {wrong}; it plays the host's /, with the job's dataset "
-            "and models below it"
+            "and models below it",
+            code="not-a-directory",
+            name="--root",
+            path=paths.root,
         )
-    found: dict[type[SednaTinyMSError], list[str]] = {
-        DatasetError: _dataset_problems(job, paths),
-        ModelFileError: _model_problems(job, paths),
-        JobSpecError: _script_problems(job),
+    found: dict[type[SednaTinyMSError], list[Problem]] = {
+        DatasetError: list(_dataset_problems(job, paths)),
+        ModelFileError: list(_model_problems(job, paths)),
+        JobSpecError: list(_script_problems(job)),
     }
     problems = Problems()
-    for lines in found.values():
-        for line in lines:
-            problems.add(line)
-    kinds = [kind for kind, lines in found.items() if lines]
+    for several in found.values():
+        for each in several:
+            problems.add(each.text, code=each.code, **each.fields)
+    kinds = [kind for kind, several in found.items() if several]
     kind = kinds[0] if len(kinds) == 1 else JobSpecError
-    problems.raise_as(kind, f"the job {job.name!r} cannot start below {paths.root}")
+    problems.raise_as(
+        kind, f"the job {job.name!r} cannot start below {paths.root}", job=job.name, path=paths.root
+    )
 
 
-def _dataset_problems(job: Job, paths: HostPaths) -> list[str]:
+def _dataset_problems(job: Job, paths: HostPaths) -> Iterator[Problem]:
     dataset = job.dataset
     where = f"{job.source}:{dataset.line}: the Dataset {dataset.name!r}"
+    fields = {"source": job.source, "line": dataset.line, "name": dataset.name}
     try:
         file = paths.local(dataset.url)
     except JobSpecError as error:
-        return [f"{where}: {error}"]
+        yield Problem(f"{where}: {error}", error.code, error.fields | fields)
+        return
     if file.is_file():
-        return []
+        return
     wrong = "a directory, not a text file" if file.is_dir() else "not there"
-    return [f"{where}: {dataset.url}, which is {file} here, is {wrong}"]
+    yield Problem(
+        f"{where}: {dataset.url}, which is {file} here, is {wrong}",
+        "not-a-file" if file.is_dir() else "missing-file",
+        {**fields, "path": file},
+    )
 
 
-def _model_problems(job: Job, paths: HostPaths) -> list[str]:
+def _model_problems(job: Job, paths: HostPaths) -> Iterator[Problem]:
     used = {
         model.name: model for model in (job.initial_model, job.eval_model, job.deploy_model)
     }.values()
-    found = (_model_problem(model, job.source, paths) for model in used)
-    return [problem for problem in found if problem]
+    for model in used:
+        yield from _problems_of(model, job.source, paths)
 
 
-def _model_problem(model: ModelResource, source: Path, paths: HostPaths) -> str | None:
+def _problems_of(model: ModelResource, source: Path, paths: HostPaths) -> Iterator[Problem]:
     where = f"{source}:{model.line}: the Model {model.name!r}"
+    fields = {"source": source, "line": model.line, "name": model.name}
     try:
         file = paths.local(model.url)
-    except JobSpecError as error:
-        return f"{where}: {error}"
-    if file.is_file():
-        return _damage(file, where)
+        if file.is_file():
+            describe({file.name: file})  # reads it: a broken one no worker could load
+            return
+    except (JobSpecError, ModelFileError) as error:
+        yield Problem(f"{where}: {error}", error.code, error.fields | fields)
+        return
     # A model may be a directory to other frameworks, but an empty one is what a worker left
     # behind that was started too early.
     if file.is_dir() and any(file.iterdir()):
-        return None
+        return
     wrong = "an empty directory" if file.is_dir() else "not there"
-    return f"{where}: {model.url}, which is {file} here, is {wrong}"
+    yield Problem(
+        f"{where}: {model.url}, which is {file} here, is {wrong}",
+        "empty" if file.is_dir() else "missing-file",
+        {**fields, "path": file},
+    )
 
 
-def _damage(model: Path, where: str) -> str | None:
-    """Return what is wrong with a model file that no worker could load."""
-    try:
-        describe({model.name: model})
-    except ModelFileError as error:
-        return f"{where}: {error}"
-    return None
-
-
-def _script_problems(job: Job) -> list[str]:
-    found = []
+def _script_problems(job: Job) -> Iterator[Problem]:
     for kind, template in (
         ("train", job.spec.train_template),
         ("eval", job.spec.eval_template),
@@ -113,5 +123,7 @@ def _script_problems(job: Job) -> list[str]:
         try:
             worker_command(kind, template, job.source.resolve().parent)
         except JobSpecError as error:
-            found.append(f"{job.source}:{template.line}: {error}")
-    return found
+            fields = {"source": job.source, "line": template.line}
+            yield Problem(
+                f"{job.source}:{template.line}: {error}", error.code, error.fields | fields
+            )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sedna_tinyms.errors import StorageError
+from sedna_tinyms.errors import SednaTinyMSError, StorageError
 from sedna_tinyms.jobs.confidence import PairedTest
 from sedna_tinyms.jobs.journal import now
 from sedna_tinyms.jobs.workers.worker import WorkerExit
@@ -59,6 +59,10 @@ class RoundRecord:
         ``running``, then ``deployed``, ``refused`` (by the deploy trigger or a gate) or ``failed``.
     reason : str
         The words of the deploy trigger and of the gates, or why the round failed.
+    code : str
+        The same for a program: the `code` of the decision or of the error; ``gone-back-from``
+        where the same weights had been, ``canary-failed``, or ``interrupted``. Empty in a report
+        of a version that had none.
     train_samples, eval_samples : int
         How many samples it was given.
     base_model : str
@@ -91,6 +95,7 @@ class RoundRecord:
     base_model: str = ""
     outcome: str = "running"
     reason: str = ""
+    code: str = ""
     models: list[dict[str, Any]] = field(default_factory=list)
     new_model: str | None = None
     old_model: str | None = None
@@ -128,17 +133,17 @@ class RoundRecord:
         """The outcome, and whether it held."""
         return f"{self.outcome}, rolled back" if self.rolled_back else self.outcome
 
-    def finish(self, outcome: str, reason: str) -> None:
+    def finish(self, outcome: str, reason: str, code: str) -> None:
         """Note how and when the round ended."""
-        self.outcome, self.reason, self.finished = outcome, reason, now()
+        self.outcome, self.reason, self.code, self.finished = outcome, reason, code, now()
 
     def tested(self, test: PairedTest) -> None:
         """Note how sure it is that the new model is better."""
         self.test = {**asdict(test), "confidence": test.confidence}
 
-    def fail(self, stage: str, error: Exception) -> None:
+    def fail(self, stage: str, error: SednaTinyMSError) -> None:
         """Note that the round failed in a stage, and why."""
-        self.finish("failed", str(error))
+        self.finish("failed", str(error), error.code)
         self.failure = {
             "stage": stage,
             "reason": getattr(error, "reason", type(error).__name__),

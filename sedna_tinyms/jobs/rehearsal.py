@@ -111,7 +111,11 @@ def _check_output(layout: JobLayout) -> None:
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise StorageError(f"cannot write to the output directory {layout.output}: see {existing}")
+        raise StorageError(
+            f"cannot write to the output directory {layout.output}: see {existing}",
+            code="cannot-write",
+            path=layout.output,
+        )
     for path in (layout.lock, *layout.shared_locks):
         _check_lock(path)
 
@@ -125,7 +129,11 @@ def _check_lock(path: Path) -> None:
     except BlockingIOError:
         raise StorageError(
             f"{path.parent} is in use by another runner: stop that one first, or give this job "
-            "another --root"
+            "another --root",
+            code="in-use",
+            path=path.parent,
         ) from None
     except OSError as error:
-        raise StorageError(f"cannot read {path}: {error}") from error
+        raise StorageError(
+            f"cannot read {path}: {error}", code="unreadable-file", path=path
+        ) from error

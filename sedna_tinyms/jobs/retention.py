@@ -56,7 +56,9 @@ def _size(path: Path) -> int:
     try:
         return sum(each.lstat().st_size for each in (path, *path.rglob("*")) if not each.is_dir())
     except OSError as error:
-        raise StorageError(f"cannot read {path}: {error}") from error
+        raise StorageError(
+            f"cannot read {path}: {error}", code="unreadable-file", path=path
+        ) from error
 
 
 def _remove(paths: Iterable[Path]) -> None:
@@ -67,4 +69,6 @@ def _remove(paths: Iterable[Path]) -> None:
             else:
                 path.unlink(missing_ok=True)
         except OSError as error:
-            raise StorageError(f"cannot remove {path}: {error}") from error
+            raise StorageError(
+                f"cannot remove {path}: {error}", code="cannot-write", path=path
+            ) from error

@@ -99,15 +99,23 @@ def roll_back(job: Job, root: Path | str, number: int | None = None) -> GoneBack
 def _pointer(versions: JobVersions) -> Deployed:
     pointer = versions.store.deployed()
     if pointer is None:
-        raise ModelFileError(f"{versions.store.directory}: no version was ever deployed")
+        raise ModelFileError(
+            f"{versions.store.directory}: no version was ever deployed",
+            code="not-deployed",
+            path=versions.store.directory,
+        )
     return pointer
 
 
 def _earlier(versions: JobVersions, pointer: Deployed) -> int:
     if not pointer.before:
+        numbers = versions.store.numbers()
         raise ModelFileError(
             f"version {pointer.version} is the first that was deployed; name another one of "
-            f"{', '.join(map(str, versions.store.numbers()))}"
+            f"{', '.join(map(str, numbers))}",
+            code="missing-value",
+            value=pointer.version,
+            valid=numbers,
         )
     return pointer.before[-1]
 
@@ -167,7 +175,7 @@ class RollbackWatch:
         if reason is not None:
             self._put_back(reason)
         if self._awaited is not None and time.monotonic() > self._deadline:
-            self._start_anew("did not answer the hot update")
+            self._start_anew("did not answer the hot update", "timeout")
 
     def hear(self, report: Report) -> bool:
         """Take the worker's answer to a rollback; False if it is none."""
@@ -178,7 +186,7 @@ class RollbackWatch:
             self._emit(RollbackServed(self._awaited))
             self._awaited = None
         else:
-            self._start_anew("could not load the model")
+            self._start_anew("could not load the model", "reported-failed")
         return True
 
     def _notice(self) -> bool:
@@ -219,16 +227,16 @@ class RollbackWatch:
         try:
             self._versions.go_back(number, reason)
         except SednaTinyMSError as error:
-            self._emit(Noted(f"{reason}, but version {number} cannot be put back: {error}"))
+            what = f"{reason}, but version {number} cannot be put back: {error}"
+            self._emit(Noted(what, "cannot-go-back", {"version": number, "error": error.code}))
             return
         self._note(number, replaced, reason)
         self._seen = self._versions.pointer_file()
         self._awaited = None
         self._inference.start_anew(self._state.finished)
 
-    def _start_anew(self, why: str) -> None:
-        self._emit(
-            Noted(f"the inference worker {why} of version {self._awaited}; it starts anew with it")
-        )
+    def _start_anew(self, why: str, code: str) -> None:
+        what = f"the inference worker {why} of version {self._awaited}; it starts anew with it"
+        self._emit(Noted(what, "starts-anew", {"version": self._awaited, "error": code}))
         self._awaited = None
         self._inference.start_anew(self._state.finished)

@@ -188,18 +188,18 @@ class Round:
         )
         if decision.test is not None:
             record.tested(decision.test)
-        context.emit(Decided(record.round, decision.deploy, decision.reason))
+        context.emit(Decided(record.round, decision.deploy, decision.reason, decision.code))
         if decision.deploy:
             decision = self._unless_rejected(decision)
         if decision.deploy and context.job.gates.canary_timeout_seconds:
             decision = self._try_out(self._trained, decision)
         if decision.deploy:
-            record.reason = decision.reason
+            record.reason, record.code = decision.reason, decision.code
             context.state.step_done()
         else:
             message = f"not deployed: {decision.reason}"
             context.status.move("Deploy", "Completed", message=message)
-            record.finish("refused", decision.reason)
+            record.finish("refused", decision.reason, decision.code)
             self._make_version(needed=False)
             context.state.round_ends()
 
@@ -210,7 +210,7 @@ class Round:
         if why is None:
             return decision
         reason = f"{decision.reason}; but with the same weights {why}"
-        return replace(decision, deploy=False, reason=reason)
+        return replace(decision, deploy=False, reason=reason, code="gone-back-from")
 
     def _try_out(self, trained: Sequence[ReportedModel], decision: Decision) -> Decision:
         """Return the decision, turned where the new model cannot do its work."""
@@ -221,12 +221,11 @@ class Round:
         )
         self._record.canary, self._record.stages["canary"] = canary, StageRecord.of(end)
         outcome, reason = canary["outcome"], canary["reason"]
-        context.emit(CanaryEnded(number, outcome, reason))
+        context.emit(CanaryEnded(number, outcome, reason, canary.get("code", "")))
         if outcome != "failed":
             return decision
-        return replace(
-            decision, deploy=False, reason=f"{decision.reason}; but the canary failed: {reason}"
-        )
+        reason = f"{decision.reason}; but the canary failed: {reason}"
+        return replace(decision, deploy=False, reason=reason, code="canary-failed")
 
     def _install(self) -> None:
         context, job, record = self._context, self._context.job, self._record
@@ -254,7 +253,7 @@ class Round:
         output = {"models": [new.as_json()]}
         message = f"deployed: {record.reason}"
         context.status.move("Deploy", "Completed", message=message, output=output)
-        record.finish("deployed", record.reason)
+        record.finish("deployed", record.reason, record.code)
         context.state.round_ends()
         replacement.done()
         context.inference.trial_begins(trusted)
@@ -361,11 +360,16 @@ class Round:
             path = self._context.paths.local(model.url)
             there = path.exists()
         except (JobSpecError, OSError, ValueError) as error:  # such as a NUL, or too long a name
-            raise ModelFileError(f"the model's url is of no use: {error}") from error
+            raise ModelFileError(
+                f"the model's url is of no use: {error}", code="invalid-url", value=model.url
+            ) from error
         if not there:
             raise ModelFileError(
                 f"the model {model.url} is not there: {path} does not exist. A train worker "
-                "saves below MODEL_URL and reports the path without DATA_PATH_PREFIX"
+                "saves below MODEL_URL and reports the path without DATA_PATH_PREFIX",
+                code="missing-file",
+                path=path,
+                value=model.url,
             )
         return path
 

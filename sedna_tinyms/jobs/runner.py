@@ -104,7 +104,11 @@ class JobRunner:
         if base not in BASE_RULES:
             raise ConfigurationError(
                 f"base is {base!r}{did_you_mean(base, BASE_RULES)}; it may be "
-                + " or ".join(map(repr, BASE_RULES))
+                + " or ".join(map(repr, BASE_RULES)),
+                code="unknown-name",
+                name="base",
+                value=base,
+                valid=list(BASE_RULES),
             )
         for name, value in (
             ("rounds", rounds),
@@ -113,7 +117,12 @@ class JobRunner:
             ("deploy_limit_seconds", deploy_limit_seconds),
         ):
             if value is not None and not value > 0:  # which NaN is not either
-                raise ConfigurationError(f"{name} is {value}; it must be more than 0")
+                raise ConfigurationError(
+                    f"{name} is {value}; it must be more than 0",
+                    code="out-of-range",
+                    name=name,
+                    value=value,
+                )
         self._job = job
         self._paths = HostPaths(root)
         self._layout = JobLayout(job, self._paths)
@@ -127,9 +136,7 @@ class JobRunner:
         self._deploy_limit_seconds = deploy_limit_seconds or hot_update_seconds(job)
         self._emit = on_event
         self._inbox: Inbox = SimpleQueue()
-        self._versions = JobVersions(
-            job, self._paths, self._layout, lambda text: self._emit(Noted(text))
-        )
+        self._versions = JobVersions(job, self._paths, self._layout, on_event)
         self._dataset_problem = ""
 
     def stop(self, reason: str = "asked to stop") -> None:
@@ -179,7 +186,10 @@ class JobRunner:
         if state.is_new and strangers:
             raise StorageError(
                 f"{self._layout.output} has {' and '.join(strangers)} but no journal, so no job "
-                "can be taken up there: move them away, or choose another outputDir"
+                "can be taken up there: move them away, or choose another outputDir",
+                code="foreign-output",
+                path=self._layout.output,
+                files=strangers,
             )
         return state
 
@@ -225,7 +235,8 @@ class JobRunner:
         """Go on from what an earlier run left, which may be a round cut short."""
         strays = end_strays(OUTPUT, str(self._layout.output))
         if strays:
-            self._emit(Noted(f"ended what an earlier run had left: {', '.join(strays)}"))
+            what = f"ended what an earlier run had left: {', '.join(strays)}"
+            self._emit(Noted(what, "ended-strays", {"processes": strays}))
         models = (self._job.deploy_model, self._job.eval_model)
         installing = state.step == "install"
         settle({self._paths.local(model.url) for model in models}, undo=installing)
@@ -258,7 +269,8 @@ class JobRunner:
             record = state.round_begins()
         else:
             record = state.records[-1]
-            self._emit(Noted(f"round {record.round} was cut short and goes on: {state.step}"))
+            what = f"round {record.round} was cut short and goes on: {state.step}"
+            self._emit(Noted(what, "goes-on", {"round": record.round, "step": state.step}))
         current = Round(context, lambda: self._base_model(state))
         report.save()
         try:
@@ -270,7 +282,7 @@ class JobRunner:
             self._give_up(state)
             state.round_ends()
         except StopRequestedError as stop:
-            record.reason = f"interrupted: {stop}"
+            record.reason, record.code = f"interrupted: {stop}", "interrupted"
             raise
         finally:
             report.save()
@@ -287,7 +299,8 @@ class JobRunner:
         if given_up and state.records[-1].failed_in_worker:
             samples = self._paths.host(self._layout.train_samples(len(state.records)))
             why = f"{given_up} samples failed a worker for the second time and stay out"
-            self._emit(Noted(f"{why}; see {samples}"))
+            fields = {"samples": given_up, "path": samples}
+            self._emit(Noted(f"{why}; see {samples}", "gave-up-samples", fields))
 
     def _wait_for_samples(self, status: JobStatus, state: JobState) -> None:
         failed = state.records and state.records[-1].outcome == "failed"
@@ -298,7 +311,7 @@ class JobRunner:
         waiting = {"num_of_samples": state.intake.num_of_samples}
         verdict = check_trigger(self._job.spec.train_trigger, waiting, datetime.now().time())
         if verdict and not state.intake.may_start:
-            return Verdict(False, "no sample has arrived since the last round")
+            return Verdict(False, "no sample has arrived since the last round", "nothing-new")
         return verdict
 
     def _look_at_dataset(self, state: JobState) -> None:
@@ -307,8 +320,8 @@ class JobRunner:
             problem = ""
         except DatasetError as error:
             new, problem = [], str(error)
-        if problem and problem != self._dataset_problem:
-            self._emit(Noted(problem))
+            if problem != self._dataset_problem:
+                self._emit(Noted(problem, "bad-dataset", {"error": error.code, **error.fields}))
         self._dataset_problem = problem
         if new:
             state.samples_arrive(new)

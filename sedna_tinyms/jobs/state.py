@@ -7,6 +7,7 @@ where it was: no round counts twice, no sample is lost or handed out twice.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -250,7 +251,10 @@ class JobState:
             except (LookupError, TypeError, ValueError) as error:
                 raise StorageError(
                     f"{self._journal.path}:{number}: this entry is none of this job's journal "
-                    f"({error!r}); move the output directory away to begin anew"
+                    f"({error!r}); move the output directory away to begin anew",
+                    code="foreign-journal",
+                    path=self._journal.path,
+                    line=number,
                 ) from error
 
     def _play(self, entry: Entry) -> None:
@@ -319,7 +323,11 @@ def hold_lock(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise StorageError(f"cannot write to the output directory: {error}") from error
+        raise StorageError(
+            f"cannot write to the output directory: {error}",
+            code="no-space" if error.errno == errno.ENOSPC else "cannot-write",
+            path=path.parent,
+        ) from error
     try:
         _sign(path, handle)
         yield
@@ -334,10 +342,17 @@ def _sign(path: Path, handle: int) -> None:
         os.ftruncate(handle, 0)
         os.write(handle, f"{os.getpid()}\n".encode())
     except BlockingIOError:
-        holder = os.read(handle, 20).decode("ascii", "replace").strip() or "unknown"
+        holder = os.read(handle, 20).decode("ascii", "replace").strip()
         raise StorageError(
-            f"{path.parent} is in use by another runner (process {holder}): stop that one "
-            "first, or give this job another --root"
+            f"{path.parent} is in use by another runner (process {holder or 'unknown'}): stop "
+            "that one first, or give this job another --root",
+            code="in-use",
+            path=path.parent,
+            process=int(holder) if holder.isdecimal() else None,
         ) from None
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+        raise StorageError(
+            f"cannot write {path}: {error.strerror}",
+            code="no-space" if error.errno == errno.ENOSPC else "cannot-write",
+            path=path,
+        ) from error

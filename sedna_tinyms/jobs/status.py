@@ -64,12 +64,18 @@ def find_jobs(directory: Path) -> list[JobStanding]:
         If the directory does not exist or holds no job.
     """
     if not directory.is_dir():
-        raise UsageError(f"{directory} is not a directory; give the --root of a run")
+        raise UsageError(
+            f"{directory} is not a directory; give the --root of a run",
+            code="not-a-directory",
+            path=directory,
+        )
     jobs = list(_read_jobs(directory))
     if not jobs:
         raise UsageError(
             f"no job has run below {directory}: there is no status.json of an "
-            "IncrementalLearningJob; give the --root of a run"
+            "IncrementalLearningJob; give the --root of a run",
+            code="missing-file",
+            path=directory,
         )
     return jobs
 

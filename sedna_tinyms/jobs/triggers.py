@@ -26,6 +26,7 @@ __all__ = [
     "check_timer",
     "check_trigger",
     "finite_number",
+    "why_not_finite",
 ]
 
 TOLERANCE = 1e-6
@@ -66,10 +67,22 @@ METRIC = re.compile(r"(?P<name>[^\[\]\s]+)(?:\[(?P<index>[0-9]{1,9})\])?")
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether something holds, and the reason in words; true where it is `met`."""
+    """Whether something holds, and why; true where it is `met`.
+
+    Attributes
+    ----------
+    met : bool
+        Whether it holds.
+    reason : str
+        Why, in words.
+    code : str
+        Why, for a program: ``met``, ``not-met``, ``wrong-time``, or what is wrong with the
+        condition or the metrics.
+    """
 
     met: bool
     reason: str
+    code: str
 
     def __bool__(self) -> bool:
         return self.met
@@ -106,45 +119,60 @@ def check_timer(timer: Timer, now: datetime.time) -> Verdict:
         met = timer.start <= clock <= timer.end
     else:
         met = clock >= timer.start or clock <= timer.end
-    return Verdict(met, f"{clock} is {'' if met else 'not '}between {timer.start} and {timer.end}")
+    return Verdict(
+        met,
+        f"{clock} is {'' if met else 'not '}between {timer.start} and {timer.end}",
+        "met" if met else "wrong-time",
+    )
 
 
 def check_condition(condition: Condition, metrics: Mapping[str, object]) -> Verdict:
     """Say whether a condition holds for these metrics."""
     symbol = OPERATORS.get(condition.operator)
     if symbol is None:
-        return Verdict(False, f"{condition.operator!r} is not one of {', '.join(OPERATORS)}")
+        known = ", ".join(OPERATORS)
+        return Verdict(False, f"{condition.operator!r} is not one of {known}", "unknown-name")
     value = _look_up(condition.metric, metrics)
-    if isinstance(value, str):
-        return Verdict(False, value)
+    if isinstance(value, Verdict):
+        return value
     met = SYMBOLS[symbol](value, condition.threshold)
     return Verdict(
         met,
         f"{condition.metric} {_short(value)} is {'' if met else 'not '}{symbol} "
         f"{_short(condition.threshold)}",
+        "met" if met else "not-met",
     )
 
 
-def _look_up(metric: str, metrics: Mapping[str, object]) -> float | str:
+def _look_up(metric: str, metrics: Mapping[str, object]) -> float | Verdict:
     """Return the number that a metric names, or why there is none."""
     match = METRIC.fullmatch(metric)
     if match is None:
-        return f"{metric!r} is not a metric: write a name, or a name and an index as in name[0]"
+        advice = "write a name, or a name and an index as in name[0]"
+        return Verdict(False, f"{metric!r} is not a metric: {advice}", "invalid-value")
     name, index = match["name"], match["index"]
     if name not in metrics:
         known = ", ".join(sorted(map(str, metrics))) or "none"
-        return f"there is no metric {name!r}{did_you_mean(name, metrics)}; there are: {known}"
+        hint = did_you_mean(name, metrics)
+        return Verdict(
+            False, f"there is no metric {name!r}{hint}; there are: {known}", "missing-key"
+        )
     value = metrics[name]
     if isinstance(value, (list, tuple)):
         if index is None:
-            return f"{name} is a list of {len(value)}: write {name}[0] for its first number"
+            reason = f"{name} is a list of {len(value)}: write {name}[0] for its first number"
+            return Verdict(False, reason, "wrong-type")
         if int(index) >= len(value):
-            return f"{name} has {len(value)} numbers, so there is no {metric}"
+            reason = f"{name} has {len(value)} numbers, so there is no {metric}"
+            return Verdict(False, reason, "out-of-range")
         value = value[int(index)]
     elif index is not None:
-        return f"{name} is not a list: write {name} without an index"
+        return Verdict(False, f"{name} is not a list: write {name} without an index", "wrong-type")
     number = finite_number(value)
-    return f"{metric} is {brief(value)}, not a finite number" if number is None else number
+    if number is None:
+        reason = f"{metric} is {brief(value)}, not a finite number"
+        return Verdict(False, reason, why_not_finite(value))
+    return number
 
 
 def finite_number(value: object) -> float | None:
@@ -156,6 +184,12 @@ def finite_number(value: object) -> float | None:
     except OverflowError:  # an int beyond every float
         return None
     return number if math.isfinite(number) else None
+
+
+def why_not_finite(value: object) -> str:
+    """Return the code for what `finite_number` is None of."""
+    a_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return "not-finite" if a_number else "not-a-number"
 
 
 def brief(value: object) -> str:

@@ -21,6 +21,7 @@ from sedna_tinyms.artifact.store import Deployed, ModelStore
 from sedna_tinyms.artifact.version import ModelVersion, describe
 from sedna_tinyms.errors import ModelFileError, SednaTinyMSError
 from sedna_tinyms.jobs.deploy import ModelReplacement
+from sedna_tinyms.jobs.events import Noted
 from sedna_tinyms.jobs.layout import JobLayout
 from sedna_tinyms.jobs.manifest.spec import Job
 from sedna_tinyms.jobs.models import ReportedModel, choose_model
@@ -41,7 +42,7 @@ class JobVersions:
     job, paths, layout
         The job and its files.
     note : callable
-        Takes a sentence on what could not be done or checked.
+        Takes what could not be done or checked.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class JobVersions:
         job: Job,
         paths: HostPaths,
         layout: JobLayout,
-        note: Callable[[str], object] = lambda _: None,
+        note: Callable[[Noted], object] = lambda _: None,
     ) -> None:
         self._job = job
         self._paths = paths
@@ -77,7 +78,8 @@ class JobVersions:
                 self.store.deploy(self.store.holding(digest) or self._adopt(), downgrade=True)
             self._let_eval_model_follow()
         except SednaTinyMSError as error:
-            self._note(f"the model in service is no version to go back to: {error}")
+            what = f"the model in service is no version to go back to: {error}"
+            self._note(Noted(what, "not-a-version", {"error": error.code}))
 
     def _let_eval_model_follow(self) -> None:
         """Put the deployed version's into the place of another one's; a stranger may stay."""
@@ -131,7 +133,8 @@ class JobVersions:
         """
         files = self._files(trained)
         if not all(path.is_file() for path in files.values()):
-            self._note_once("directory", "models that are directories do not become versions")
+            what = "models that are directories do not become versions"
+            self._note_once(Noted(what, "directories-skipped"))
             return None
         made = {"job": self._name, "round": round_number}
         origin |= made | {"base": base.url, "base_sha256": self.sha256_of(base)}
@@ -150,10 +153,13 @@ class JobVersions:
         except SednaTinyMSError as error:
             if needed:
                 raise
-            self._note(f"round {round_number} becomes no model version: {error}")
+            what = f"round {round_number} becomes no model version: {error}"
+            fields = {"round": round_number, "error": error.code}
+            self._note(Noted(what, "no-version", fields))
             return None
         for warning in version.warnings:
-            self._note_once("warnings", f"model versions are not checked in full: {warning}")
+            what = f"model versions are not checked in full: {warning}"
+            self._note_once(Noted(what, "not-checked"))
         return version
 
     @contextmanager
@@ -177,14 +183,16 @@ class JobVersions:
         except SednaTinyMSError as error:
             if not in_service:
                 raise
-            self._note(f"the model versions are not up to date: {error}")
+            what = f"the model versions are not up to date: {error}"
+            self._note(Noted(what, "not-up-to-date", {"error": error.code}))
 
     def retain(self, in_use: Collection[int]) -> None:
         """Remove what is too old to keep, but for the files of the rounds `in_use`."""
         try:
             retain(self._job.gates, self._layout, self.store, in_use)
         except SednaTinyMSError as error:
-            self._note(f"old models could not be removed: {error}")
+            what = f"old models could not be removed: {error}"
+            self._note(Noted(what, "not-removed", {"error": error.code, **error.fields}))
 
     def base(self, chosen: ReportedModel) -> ReportedModel:
         """Return what a round starts from: what was chosen, or what somebody went back to."""
@@ -199,9 +207,8 @@ class JobVersions:
                 return ReportedModel.of_resource(like)  # it was in service before the first round
             return ReportedModel(like.format, self._paths.host(version.weights(f".{like.format}")))
         except ModelFileError as error:
-            self._note(
-                f"the round starts from {chosen.url}, not from the deployed version: {error}"
-            )
+            what = f"the round starts from {chosen.url}, not from the deployed version: {error}"
+            self._note(Noted(what, "other-base", {"base": chosen.url, "error": error.code}))
             return chosen
 
     def go_back(self, number: int, reason: str) -> None:
@@ -228,7 +235,7 @@ class JobVersions:
         try:
             served = _sha256(self._paths.local(self._job.deploy_model.url))
         except ModelFileError as error:
-            self._note_once("served", str(error))
+            self._note_once(Noted(str(error), "unreadable-model", {"error": error.code}))
             return None
         if self.store.holds(in_service, served) or not self.store.holds(pointer.version, served):
             return None
@@ -293,7 +300,7 @@ class JobVersions:
         try:
             return self.store.deployed()
         except ModelFileError as error:
-            self._note_once("pointer", str(error))
+            self._note_once(Noted(str(error), "unreadable-pointer", {"error": error.code}))
             return None
 
     def _known(self, files: Mapping[str, Path], made: Mapping[str, Any]) -> ModelVersion | None:
@@ -316,10 +323,10 @@ class JobVersions:
         """Return the digest of a model's file; nothing if there is none."""
         return _sha256(self._paths.local(model.url))
 
-    def _note_once(self, subject: str, text: str) -> None:
-        if subject not in self._noted:
-            self._noted.add(subject)
-            self._note(text)
+    def _note_once(self, note: Noted) -> None:
+        if note.code not in self._noted:
+            self._noted.add(note.code)
+            self._note(note)
 
 
 def _with_companions(form: str, model: Path) -> dict[str, Path]:
@@ -339,5 +346,7 @@ def _sha256(path: Path) -> str:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
     except OSError as error:
-        raise ModelFileError(f"cannot read the model {path}: {error.strerror}") from error
+        raise ModelFileError(
+            f"cannot read the model {path}: {error.strerror}", code="unreadable-file", path=path
+        ) from error
     return digest.hexdigest()

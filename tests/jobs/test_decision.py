@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from syrupy.assertion import SnapshotAssertion
 
 from sedna_tinyms.jobs.decision import decide
 from sedna_tinyms.jobs.differences import DIFFERENCES
@@ -57,46 +58,59 @@ def local_controller(results: list[dict[str, Any]], condition: Condition) -> str
 
 
 @pytest.mark.parametrize(
-    ("new", "old", "rule", "deploy", "reason"),
+    ("new", "old", "rule", "deploy", "code"),
     [
-        (BETTER, WORSE, trigger("accuracy_delta[0]"), True, "accuracy_delta[0] 0.1 is > 0"),
-        (WORSE, BETTER, trigger("accuracy_delta[0]"), False, "-0.1 is not > 0"),
-        (BETTER, BETTER, trigger("accuracy_delta[0]"), False, "0 is not > 0"),
-        (BETTER, BETTER, trigger("accuracy_delta[0]", ">="), True, "0 is >= 0"),
-        (BETTER, WORSE, trigger("accuracy[0]", ">", 0.95), False, "0.9 is not > 0.95"),
-        (BETTER, WORSE, trigger("acuracy_delta[0]"), False, "did you mean 'accuracy_delta'?"),
-        (BETTER, WORSE, trigger("accuracy_delta[1]"), False, "1 numbers"),
-        ({"accuracy": 0.9}, {"accuracy": 0.8}, trigger("accuracy_delta[0]"), False, "not a list"),
+        (BETTER, WORSE, trigger("accuracy_delta[0]"), True, "met"),
+        (WORSE, BETTER, trigger("accuracy_delta[0]"), False, "not-met"),
+        (BETTER, BETTER, trigger("accuracy_delta[0]"), False, "not-met"),
+        (BETTER, BETTER, trigger("accuracy_delta[0]", ">="), True, "met"),
+        (BETTER, WORSE, trigger("accuracy[0]", ">", 0.95), False, "not-met"),
+        (BETTER, WORSE, trigger("acuracy_delta[0]"), False, "missing-key"),
+        (BETTER, WORSE, trigger("accuracy_delta[1]"), False, "out-of-range"),
+        ({"accuracy": 0.9}, {"accuracy": 0.8}, trigger("accuracy_delta[0]"), False, "wrong-type"),
         (
             {"recall": [0.1, 0.9], "f1": [0.5]},
             {"recall": [0.9, 0.1], "f1": [0.5]},
             trigger("recall_delta[1]", ">", 0.7),
             True,
-            "0.8 is > 0.7",
+            "met",
         ),
     ],
+    ids=range(9),
 )
 def test_decisions_that_are_those_of_the_local_controller(
-    new: dict[str, Any], old: dict[str, Any], rule: Trigger, deploy: bool, reason: str
+    new: dict[str, Any],
+    old: dict[str, Any],
+    rule: Trigger,
+    deploy: bool,
+    code: str,
+    snapshot: SnapshotAssertion,
 ) -> None:
     results = [result(new), result(old)]
     decision = decide(results, rule, NOON)
-    assert decision.deploy is deploy
-    assert reason in decision.reason
+    assert (decision.deploy, decision.code) == (deploy, code)
+    assert decision.reason == snapshot
     assert local_controller(results, rule.condition) == ("deploy" if deploy else "refuse")
 
 
 @pytest.mark.parametrize(
-    ("difference", "new", "old", "rule", "sedna", "reason"),
+    ("difference", "new", "old", "rule", "sedna", "code"),
     [
-        ("list without index", WORSE, BETTER, trigger("accuracy_delta", ">="), "deploy", "[0]"),
+        (
+            "list without index",
+            WORSE,
+            BETTER,
+            trigger("accuracy_delta", ">="),
+            "deploy",
+            "wrong-type",
+        ),
         (
             "different metrics",
             {"accuracy": [0.9], "f1": [0.9]},
             WORSE,
             trigger("accuracy_delta[0]"),
             "panic",
-            "'f1'",
+            "missing-key",
         ),
         (
             "different metrics",
@@ -104,7 +118,7 @@ def test_decisions_that_are_those_of_the_local_controller(
             {"accuracy": [0.8], "f1": [0.9]},
             trigger("accuracy_delta[0]"),
             "panic",
-            "'f1'",
+            "missing-key",
         ),
         (
             "fewer old numbers",
@@ -112,7 +126,7 @@ def test_decisions_that_are_those_of_the_local_controller(
             {"recall": [0.1]},
             trigger("recall_delta[0]"),
             "panic",
-            "2 numbers for the new model and 1",
+            "wrong-length",
         ),
         (
             "more old numbers",
@@ -120,9 +134,10 @@ def test_decisions_that_are_those_of_the_local_controller(
             {"recall": [0.1, 0.9]},
             trigger("recall_delta[0]"),
             "deploy",
-            "1 numbers for the new model and 2",
+            "wrong-length",
         ),
     ],
+    ids=range(5),
 )
 def test_differences_on_purpose(
     difference: str,
@@ -130,14 +145,15 @@ def test_differences_on_purpose(
     old: dict[str, Any],
     rule: Trigger,
     sedna: str,
-    reason: str,
+    code: str,
+    snapshot: SnapshotAssertion,
 ) -> None:
     assert difference in DIFFERENCES
     results = [result(new), result(old)]
     assert local_controller(results, rule.condition) == sedna
     decision = decide(results, rule, NOON)
-    assert not decision.deploy
-    assert reason in decision.reason
+    assert (decision.deploy, decision.code) == (False, code)
+    assert decision.reason == snapshot
 
 
 NUMBERS = st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=1, max_size=2)
@@ -175,33 +191,64 @@ def test_every_other_decision_is_that_of_the_local_controller(
 def test_the_timer_of_the_deploy_trigger_counts() -> None:
     rule = Trigger(Condition(">", 0.0, "accuracy_delta[0]"), Timer("22:00", "06:00"))
     decision = decide([result(BETTER), result(WORSE)], rule, NOON)
-    assert not decision.deploy
-    assert "12:00 is not between 22:00 and 06:00" in decision.reason
+    assert (decision.deploy, decision.code) == (False, "wrong-time")
     assert decision.stats["accuracy_delta"] == [pytest.approx(0.1)]
 
 
 @pytest.mark.parametrize(
-    ("results", "reason"),
+    ("results", "code"),
     [
-        (None, "no list of results"),
-        ("two", "no list of results"),
-        ([], "0 results"),
-        ([result(BETTER)], "1 results"),
-        ([result(BETTER)] * 3, "3 results"),
-        ([result(BETTER), None], "old model's result has no metrics"),
-        ([result(BETTER), {}], "old model's result has no metrics"),
-        ([result({}), result({})], "new model's result has no metrics"),
-        ([result([0.9]), result(WORSE)], "new model's result has no metrics"),
-        ([result({"accuracy": [math.nan]}), result(WORSE)], "accuracy[0] of the new model is nan"),
-        ([result(BETTER), result({"accuracy": [math.inf]})], "accuracy[0] of the old model is inf"),
-        ([result({"accuracy": ["0.9"]}), result(WORSE)], "'0.9', not a finite number"),
-        ([result({"accuracy": [True]}), result(WORSE)], "True, not a finite number"),
-        ([result({"accuracy": [10**5000]}), result(WORSE)], "not a finite number"),
-        ([result({"accuracy": [1e308]}), result({"accuracy": [-1e308]})], "inf"),
-        ([result({"acuracy": [0.9]}), result(WORSE)], "did you mean 'accuracy'?"),
+        (None, "wrong-type"),
+        ("two", "wrong-type"),
+        ([], "wrong-length"),
+        ([result(BETTER)], "wrong-length"),
+        ([result(BETTER)] * 3, "wrong-length"),
+        ([result(BETTER), None], "missing-value"),
+        ([result(BETTER), {}], "missing-value"),
+        ([result({}), result({})], "missing-value"),
+        ([result([0.9]), result(WORSE)], "missing-value"),
+        ([result({"accuracy": [math.nan]}), result(WORSE)], "not-finite"),
+        ([result(BETTER), result({"accuracy": [math.inf]})], "not-finite"),
+        ([result({"accuracy": ["0.9"]}), result(WORSE)], "not-a-number"),
+        ([result({"accuracy": [True]}), result(WORSE)], "not-a-number"),
+        ([result({"accuracy": [10**5000]}), result(WORSE)], "not-finite"),
+        ([result({"accuracy": [1e308]}), result({"accuracy": [-1e308]})], "not-finite"),
+        ([result({"acuracy": [0.9]}), result(WORSE)], "missing-key"),
     ],
+    ids=range(16),
 )
-def test_what_cannot_be_compared_is_not_deployed(results: object, reason: str) -> None:
+def test_what_cannot_be_compared_is_not_deployed(
+    results: object, code: str, snapshot: SnapshotAssertion
+) -> None:
     decision = decide(results, trigger("accuracy_delta[0]"), NOON)
-    assert not decision.deploy
-    assert reason in decision.reason
+    assert (decision.deploy, decision.code) == (False, code)
+    assert decision.reason == snapshot
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "deploy", "code", "tested"),
+    [
+        ([1.0] * 6, [0.0] * 6, True, "met", True),
+        ([1.0] * 5, [0.0] * 5, False, "not-sure", True),
+        ([1.0, 0.0, 0.0], [0.0, 1.0, 1.0], False, "not-better", True),
+        ([0.5], [0.0], True, "met", False),
+        (None, None, True, "met", False),
+    ],
+    ids=["sure", "not sure", "worse", "no outcomes", "none"],
+)
+def test_the_test_of_the_outcomes_can_only_turn_a_decision_to_deploy(
+    new: list[float] | None,
+    old: list[float] | None,
+    deploy: bool,
+    code: str,
+    tested: bool,
+    snapshot: SnapshotAssertion,
+) -> None:
+    outcomes = [{} if each is None else {"correct": each} for each in (new, old)]
+    results = [result(BETTER | outcomes[0]), result(WORSE | outcomes[1])]
+    decision = decide(results, trigger("accuracy_delta[0]"), NOON, confidence=0.95)
+    assert (decision.deploy, decision.code) == (deploy, code)
+    assert (decision.test is not None) is tested
+    assert decision.reason == snapshot
+    reverse = decide(results[::-1], trigger("accuracy_delta[0]"), NOON, confidence=0.95)
+    assert (reverse.deploy, reverse.code) == (False, "not-met")

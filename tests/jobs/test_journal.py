@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sedna_tinyms.errors import StorageError
-from sedna_tinyms.jobs.journal import Entry, Journal
+from sedna_tinyms.jobs.journal import BookkeepingError, Entry, Journal
 
 NAMES = st.text(min_size=1).filter(lambda name: name not in ("kind", "self"))
 PLAIN = st.recursive(
@@ -73,8 +73,10 @@ def test_every_flipped_bit_of_an_earlier_line_shows(path):
         damaged = bytearray(content)
         damaged[place] ^= 1
         path.write_bytes(damaged)
-        with pytest.raises(StorageError, match=r"journal.jsonl:\d: the journal is damaged here"):
+        with pytest.raises(StorageError) as raised:
             Journal(path)
+        assert (raised.value.code, raised.value.fields["path"]) == ("damaged", path)
+        assert raised.value.fields["line"] in (2, 3)  # a flipped bit may end a line, or join two
         assert path.read_bytes() == damaged
 
 
@@ -90,14 +92,14 @@ def test_every_flipped_bit_of_an_earlier_line_shows(path):
     ],
     ids=["removed", "swapped", "beheaded", "repeated", "no entry", "empty"],
 )
-def test_lines_that_are_not_in_their_place_show(path, change):
+def test_lines_that_are_not_in_their_place_show(path, change, raises):
     lines = three_entries(path).splitlines(keepends=True)
     path.write_bytes(b"".join(change(lines)))
-    with pytest.raises(StorageError, match="damaged here"):
+    with raises(StorageError, "damaged", path=path, golden=False):
         Journal(path)
 
 
-def test_on_a_full_disk_an_entry_has_not_happened(path, monkeypatch):
+def test_on_a_full_disk_an_entry_has_not_happened(path, monkeypatch, raises):
     content = three_entries(path)
     journal = Journal(path)
     write, room = os.write, 20
@@ -111,7 +113,7 @@ def test_on_a_full_disk_an_entry_has_not_happened(path, monkeypatch):
         return written
 
     monkeypatch.setattr(os, "write", write_while_there_is_room)
-    with pytest.raises(StorageError, match=r"journal.jsonl: .*No space left .* Make room"):
+    with raises(BookkeepingError, "no-space", path=path):
         journal.append("counted", number=3)
     assert path.read_bytes() == content
     monkeypatch.undo()
@@ -140,7 +142,7 @@ def test_what_append_returned_from_survives_a_kill(path):
     assert len(numbers) > told[-1]
 
 
-def test_a_journal_that_cannot_be_read_is_named(path):
+def test_a_journal_that_cannot_be_read_is_named(path, raises):
     path.mkdir(parents=True)
-    with pytest.raises(StorageError, match=r"cannot read the journal .*journal.jsonl"):
+    with raises(StorageError, "unreadable-file", path=path, golden=False):
         Journal(path)

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from golden import Raises
 from job_files import changed, line_of, write_data, write_job
 from onnx import TensorProto, helper
 from small_checkpoint import checkpoint
 
-from sedna_tinyms.errors import DatasetError, JobSpecError, ModelFileError
+from sedna_tinyms.errors import DatasetError, JobSpecError, ModelFileError, Problem
 from sedna_tinyms.jobs import load_job
 from sedna_tinyms.jobs.paths import HostPaths
 from sedna_tinyms.jobs.preflight import check_files
@@ -41,24 +42,28 @@ def test_a_job_with_all_its_files_passes(tmp_path: Path, root: Path) -> None:
 
 
 def test_a_missing_dataset_is_named_with_both_paths_and_its_line(
-    tmp_path: Path, root: Path
+    tmp_path: Path, root: Path, raises: Raises
 ) -> None:
     file = root / "data" / "train.txt"
     file.unlink()
-    with pytest.raises(DatasetError) as raised:
+    with raises(DatasetError, "missing-file") as raised:
         check(tmp_path, root)
-    line = line_of("url: /data/train.txt")
-    assert (
-        f"job.yaml:{line}: the Dataset 'parts-data': /data/train.txt, which is {file} here, "
-        "is not there"
-    ) in str(raised.value)
+    (problem,) = raised.value.problems
+    assert problem.fields == {
+        "source": tmp_path / "job.yaml",
+        "line": line_of("url: /data/train.txt"),
+        "name": "parts-data",
+        "path": file,
+    }
 
 
 @pytest.mark.parametrize("name", ["initial", "deployed"])
-def test_a_missing_model_is_named(tmp_path: Path, root: Path, name: str) -> None:
-    (root / "models" / name / "model.ckpt").unlink()
-    with pytest.raises(ModelFileError, match=rf"Model '{name}': /models/{name}/model\.ckpt"):
+def test_a_missing_model_is_named(tmp_path: Path, root: Path, name: str, raises: Raises) -> None:
+    file = root / "models" / name / "model.ckpt"
+    file.unlink()
+    with raises(ModelFileError, "missing-file") as raised:
         check(tmp_path, root)
+    assert raised.value.problems[0].fields["path"] == file
 
 
 def deploy(tmp_path: Path, root: Path, name: str, content: bytes) -> None:
@@ -73,23 +78,25 @@ BEYOND = onnx_with_weights_elsewhere()
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "words"),
+    ("name", "content", "code"),
     [
-        ("m.onnx", b"", r"m\.onnx is empty \(0 bytes\)"),
-        ("m.onnx", bytes(range(255)), "truncated, damaged or of another format"),
-        ("m.onnx", BEYOND[:-1], "truncated"),
-        ("m.ckpt", b"", "is empty"),
-        ("m.ckpt", CKPT[: len(CKPT) * 2 // 3], "truncated"),
-        ("m.ckpt", checkpoint({"w": np.array([np.nan], np.float32)}, {}), "holds NaN"),
+        ("m.onnx", b"", "empty"),
+        ("m.onnx", bytes(range(255)), "damaged"),
+        ("m.onnx", BEYOND[:-1], "damaged"),
+        ("m.ckpt", b"", "empty"),
+        ("m.ckpt", CKPT[: len(CKPT) * 2 // 3], "damaged"),
+        ("m.ckpt", checkpoint({"w": np.array([np.nan], np.float32)}, {}), "not-finite"),
     ],
     ids=["no ONNX", "bytes", "ONNX cut short", "no checkpoint", "half of one", "NaN"],
 )
 def test_a_broken_model_is_named_with_its_line(
-    tmp_path: Path, root: Path, name: str, content: bytes, words: str
+    tmp_path: Path, root: Path, name: str, content: bytes, code: str, raises: Raises
 ) -> None:
-    line = line_of("url: /models/deployed/model.ckpt")
-    with pytest.raises(ModelFileError, match=rf"job\.yaml:{line}: the Model 'deployed': .*{words}"):
+    with raises(ModelFileError, code) as raised:
         deploy(tmp_path, root, name, content)
+    (problem,) = raised.value.problems
+    assert problem.fields["line"] == line_of("url: /models/deployed/model.ckpt")
+    assert problem.fields["name"] == "deployed"
 
 
 @pytest.mark.parametrize(
@@ -109,40 +116,45 @@ def test_another_frameworks_model_is_left_alone(
     deploy(tmp_path, root, name, content)
 
 
-def test_a_directory_left_in_the_place_of_a_model_is_noticed(tmp_path: Path, root: Path) -> None:
+def test_a_directory_left_in_the_place_of_a_model_is_noticed(
+    tmp_path: Path, root: Path, raises: Raises
+) -> None:
     file = root / "models" / "deployed" / "model.ckpt"
     file.unlink()
     file.mkdir()
-    with pytest.raises(ModelFileError, match="is an empty directory"):
+    with raises(ModelFileError, "empty"):
         check(tmp_path, root)
 
 
-def test_a_directory_is_no_dataset(tmp_path: Path, root: Path) -> None:
+def test_a_directory_is_no_dataset(tmp_path: Path, root: Path, raises: Raises) -> None:
     file = root / "data" / "train.txt"
     file.unlink()
     file.mkdir()
-    with pytest.raises(DatasetError, match="is a directory, not a text file"):
+    with raises(DatasetError, "not-a-file"):
         check(tmp_path, root)
 
 
-def test_a_link_out_of_the_root_is_noticed(tmp_path: Path, root: Path) -> None:
+def test_a_link_out_of_the_root_is_noticed(tmp_path: Path, root: Path, raises: Raises) -> None:
     outside = tmp_path / "outside.txt"
     outside.write_text("x\n", encoding="utf-8")
     file = root / "data" / "train.txt"
     file.unlink()
     file.symlink_to(outside)
-    with pytest.raises(DatasetError, match="symbolic link"):
+    with raises(DatasetError, "outside-root"):
         check(tmp_path, root)
 
 
-def test_several_missing_things_are_said_at_once(tmp_path: Path, root: Path) -> None:
+def test_several_missing_things_are_said_at_once(
+    tmp_path: Path, root: Path, raises: Raises
+) -> None:
     (root / "data" / "train.txt").unlink()
     (root / "models" / "initial" / "model.ckpt").unlink()
     path = write_job(tmp_path)
     (tmp_path / "eval.py").unlink()
-    with pytest.raises(JobSpecError) as raised:
+    with raises(JobSpecError, "missing-file") as raised:
         check_files(load_job(path), HostPaths(root))
-    message = str(raised.value)
-    assert len(message.splitlines()) == 4
-    for part in ("/data/train.txt", "/models/initial/model.ckpt", "eval.py"):
-        assert part in message
+
+    def name(problem: Problem) -> str:
+        return str(problem.fields["name"])
+
+    assert list(map(name, raised.value.problems)) == ["parts-data", "initial", "eval.py"]

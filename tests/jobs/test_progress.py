@@ -17,17 +17,17 @@ def story(tmp_path):
     log.write_text("epoch 1\nepoch 2 [of 3]\n")
     record = RoundRecord(1, train_samples=8, eval_samples=2)
     record.stages["train"] = StageRecord(12.3, 900_000_000, 0)
-    record.finish("deployed", "accuracy_delta[0] 0.7 is > 0\nmore")
+    record.finish("deployed", "the trigger's words\nmore", "met")
     end = WorkerExit(0, 12.3, 900_000_000)
     return [
         events.JobStarted("toy", "default", tmp_path, "http://127.0.0.1:1", 0),
         events.WorkerStarted(0, "inference", "inferworker-a", 7, Path("0-inference.log")),
-        events.SamplesArrived(10, 8, "num_of_samples 8 is > 3"),
+        events.SamplesArrived(10, 8, "so far so good"),
         events.RoundStarted(1, 8, "/models/initial.ckpt"),
         events.WorkerStarted(1, "train", "train-worker-a", 8, log),
-        events.Noted("something [odd] happened"),
+        events.Noted("something [odd] happened", "odd"),
         events.WorkerFinished(1, "train", "train-worker-a", end),
-        events.Decided(1, True, "accuracy_delta[0] 0.7 is > 0"),
+        events.Decided(1, True, "the trigger's words", "met"),
         events.Deployed(1, "hot", "/output/train/1/m.ckpt"),
         events.RoundFinished(record),
         events.JobStopped("Ctrl-C"),
@@ -44,10 +44,8 @@ def test_elsewhere_than_on_a_terminal_each_event_is_a_line(story):
     assert all(re.match(r"\d\d:\d\d:\d\d ", line) for line in lines[:10])
     text = stream.getvalue()
     assert "\x1b" not in text
-    assert "round 1: train worker ended (exit code 0) after 12.3 s, 0.90 GB" in text
-    assert "round 1: deploy, because accuracy_delta[0] 0.7 is > 0" in text
-    assert "note: something [odd] happened" in text
-    assert "stopped: Ctrl-C" in text
+    without_times = re.sub(r"^\d\d:\d\d:\d\d ", "", text, flags=re.MULTILINE)
+    assert without_times == "".join(f"{event}\n" for event in story)
 
 
 def test_on_a_terminal_it_shows_the_rounds_and_what_goes_on(story, monkeypatch):
@@ -61,28 +59,29 @@ def test_on_a_terminal_it_shows_the_rounds_and_what_goes_on(story, monkeypatch):
     text = stream.getvalue()
     assert "default/toy" in text
     assert "12.3 s, 0.90 GB" in text
-    assert "accuracy_delta[0] 0.7 is > 0" in text
+    assert "the trigger's words" in text
     assert "something [odd] happened" in text
-    assert "stopped: Ctrl-C" in text
+    assert str(story[-1]) in text
 
 
-def test_the_last_line_of_the_running_workers_log_is_shown(story):
+def test_the_last_line_of_the_running_workers_log_is_shown(story, monkeypatch, snapshot):
+    monkeypatch.setattr("time.monotonic", lambda: 0.0)
     view = LiveView()
     for event in story[:5]:
         view.take(event)
     console = Console(file=io.StringIO(), width=120)
     console.print(view)
-    assert "round 1: training" in console.file.getvalue()
     assert "epoch 2 [of 3]" in console.file.getvalue()
+    assert console.file.getvalue() == snapshot
 
 
 def test_at_80_columns_each_reason_is_whole_below_its_round(story):
     record = story[-2].record
     record.stages["eval"] = StageRecord(123.4, 1_200_000_000, 0)
-    record.finish("refused", "accuracy_delta[0] 0.005 is not > 0.02, on 72 samples")
+    record.finish("refused", "reason of fifty-six characters, as long as they often are", "met")
     console = Console(file=io.StringIO(), width=80)
     console.print(rounds_table("default/toy", [record, record]))
     lines = console.file.getvalue().splitlines()
     row = "    1  8+2      12.3 s, 0.90 GB  123.4 s, 1.20 GB  -       refused"
-    why = "       accuracy_delta[0] 0.005 is not > 0.02, on 72 samples"
+    why = "       reason of fifty-six characters, as long as they often are"
     assert [line.rstrip() for line in lines[2:]] == [row, why] * 2

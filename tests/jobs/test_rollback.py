@@ -1,10 +1,11 @@
 """An earlier version comes back: a person asks for it, or the new one cannot serve."""
 
 import json
-import os
 import subprocess
 import sys
 import threading
+import time
+from types import SimpleNamespace
 
 import pytest
 from killed import kill_at_every_step
@@ -22,16 +23,16 @@ from sedna_tinyms.jobs.events import (
 )
 from sedna_tinyms.jobs.layout import JobLayout
 from sedna_tinyms.jobs.paths import HostPaths
-from sedna_tinyms.jobs.rollback import roll_back
+from sedna_tinyms.jobs.rollback import ASKED_FOR, BY_HAND, roll_back
 from sedna_tinyms.jobs.versions import JobVersions
 
-ASKED_FOR = "asked for with sedna-tinyms model rollback"
 hot_and_cold = pytest.mark.parametrize("hot", [True, False], ids=["hot", "cold"])
 
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch):
-    monkeypatch.setattr("sedna_tinyms.jobs.workers.inference.FIRST_PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr("sedna_tinyms.jobs.workers.inference.FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("sedna_tinyms.jobs.workers.inference.LONGEST_PAUSE_SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def brief(rollbacks):
 
 @hot_and_cold
 def test_a_model_that_its_worker_dies_of_is_gone_back_from_and_not_deployed_again(
-    toy_job, store, hot
+    toy_job, store, hot, snapshot
 ):
     plan(toy_job, [0.7, 0.8, 0.8, 0.9], **{"dies of": ["0.8"]})
     toy_job.add_samples(10)
@@ -73,38 +74,48 @@ def test_a_model_that_its_worker_dies_of_is_gone_back_from_and_not_deployed_agai
     records = toy_job.runner(rounds=4, hot=hot).run().records
 
     (event,) = toy_job.heard(RolledBack)
-    reason = "the inference worker ended 3 times with it (exit code 3): Traceback: it broke"
-    assert event == RolledBack(2, 3, reason)
-    assert str(event) == f"version 2 is in service in place of 3: {reason}"
-    assert [record.verdict for record in records] == [
-        *("deployed", "deployed, rolled back", "refused", "deployed"),
+    assert (event.version, event.replaced) == (2, 3)
+    assert event.reason == snapshot
+    assert [(record.outcome, record.rolled_back is not None) for record in records] == [
+        *(("deployed", False), ("deployed", True), ("refused", False), ("deployed", False)),
     ]
-    assert records[1].rolled_back == reason
+    assert records[1].rolled_back == event.reason
     assert records[2].base_model == "/output/train/1/model.ckpt"
     assert records[2].old == {"accuracy": [0.7]}
-    assert records[2].reason.endswith(
-        f"; but with the same weights version 3 was gone back from: {reason}"
-    )
+    assert records[2].code == "gone-back-from"
+    assert records[2].reason == snapshot
     (rollback,) = report(toy_job)["rollbacks"]
-    assert (brief([rollback]), rollback["reason"]) == ([(2, 3, 2)], reason)
-    assert report(toy_job)["rounds"][1]["rolled_back"] == reason
+    assert (brief([rollback]), rollback["reason"]) == ([(2, 3, 2)], event.reason)
+    assert report(toy_job)["rounds"][1]["rolled_back"] == event.reason
     assert '"kind": "rolled_back"' in (toy_job.output / "journal.jsonl").read_text()
     assert toy_job.deployed.read_text() == "0.9"
     assert store.deployed().before == (1, 2)
 
 
 @hot_and_cold
-def test_a_model_that_its_worker_hangs_with_is_gone_back_from(toy_job, store, hot, monkeypatch):
-    monkeypatch.setattr("sedna_tinyms.jobs.workers.inference.LONGEST_SILENCE_SECONDS", 1.0)
+def test_a_model_that_its_worker_hangs_with_is_gone_back_from(
+    toy_job, store, hot, monkeypatch, snapshot
+):
+    later = {}
+
+    def silence(pulse):
+        """Return the silence of an hour where the worker hangs."""
+        hanging = toy_job.seen("hangs")
+        if not hanging or hanging[-1]["pid"] in later:
+            return 0.0
+        later[hanging[-1]["pid"]] = pulse
+        return 3600.0
+
+    monkeypatch.setattr("sedna_tinyms.heartbeat.Pulse.silence", silence)
     plan(toy_job, [0.7], **{"beats": True, "hangs with": ["0.7"]})
     toy_job.add_samples(10)
     runner = toy_job.runner(hot=hot)
     toy_job.on(RolledBack, lambda _: runner.stop())
     runner.run()
     (event,) = toy_job.heard(RolledBack)
-    assert event.reason.startswith("the inference worker ended 3 times with it (")
-    hung = [str(e) for e in toy_job.heard(Noted) if "not gone on" in str(e)]
-    assert hung == ["note: the inference worker has not gone on for 1 s; it is ended"] * 3
+    assert event.reason == snapshot
+    assert [note.fields for note in toy_job.noted("worker-hangs")] == [{"seconds": 3600.0}] * 3
+    assert toy_job.noted("worker-hangs")[0].message == snapshot
     assert toy_job.deployed.read_text() == "0.2"
 
 
@@ -112,7 +123,7 @@ def test_a_worker_without_a_heartbeat_is_not_taken_for_one_that_hangs(toy_job, m
     monkeypatch.setattr("sedna_tinyms.jobs.workers.inference.LONGEST_SILENCE_SECONDS", 0.0)
     plan(toy_job, [0.7, 0.8])
     play(toy_job, 2)
-    assert not [str(e) for e in toy_job.heard(Noted) if "not gone on" in str(e)]
+    assert toy_job.noted("worker-hangs") == []
 
 
 def test_the_first_model_of_all_gives_way_to_what_was_in_service_before(toy_job, store):
@@ -124,7 +135,7 @@ def test_the_first_model_of_all_gives_way_to_what_was_in_service_before(toy_job,
     assert [(event.version, event.replaced) for event in toy_job.heard(RolledBack)] == [(1, 2)]
     assert toy_job.deployed.read_text() == "0.2"
     assert store.deployed().version == 1
-    assert "ended 3 times" in store.deployed().reason
+    assert store.deployed().reason == toy_job.heard(RolledBack)[0].reason
 
 
 def test_a_worker_that_was_not_well_before_is_not_the_models_fault(toy_job, store):
@@ -180,7 +191,7 @@ def test_a_model_that_did_well_is_not_gone_back_from(toy_job, store, monkeypatch
     assert store.deployed().version == 2
 
 
-def test_what_cannot_be_put_back_is_noted_and_the_job_goes_on(toy_job, store):
+def test_what_cannot_be_put_back_is_noted_and_the_job_goes_on(toy_job, store, snapshot):
     plan(toy_job, [0.7], **{"dies of": ["0.7"]})
     toy_job.add_samples(10)
     runner = toy_job.runner()
@@ -189,11 +200,11 @@ def test_what_cannot_be_put_back_is_noted_and_the_job_goes_on(toy_job, store):
         (store.path(1) / "model.ckpt").write_text("?")
 
     toy_job.on(Deployed, damage)
-    toy_job.on(Noted, lambda event: "cannot be put back" in event.message and runner.stop())
+    toy_job.on(Noted, lambda event: event.code == "cannot-go-back" and runner.stop())
     runner.run()
-    note = next(e.message for e in toy_job.heard(Noted) if "cannot be put back" in e.message)
-    assert "but version 1 cannot be put back: " in note
-    assert "was changed or damaged" in note
+    (note,) = toy_job.noted("cannot-go-back")
+    assert note.fields == {"version": 1, "error": "wrong-length"}
+    assert note.message == snapshot
     assert toy_job.deployed.read_text() == "0.7"
 
 
@@ -219,7 +230,7 @@ def test_a_running_worker_is_told_and_its_answer_counts(toy_job):
     assert toy_job.heard(RollbackServed) == [RollbackServed(2)]
     assert [each["model"] for each in toy_job.seen("hot")] == ["0.7", "0.8", "0.7"]
     assert len(toy_job.seen("inference")) == 1
-    assert not [each for each in toy_job.heard(Noted) if "reported" in each.message]
+    assert toy_job.noted("unawaited-report") == toy_job.noted("useless-report") == []
     assert brief(report(toy_job)["rollbacks"]) == [(2, 3, 2)]
 
 
@@ -244,9 +255,9 @@ def test_in_the_midst_of_a_hot_update_it_waits_for_the_end_of_that(toy_job, stor
     toy_job.add_samples(10)
     toy_job.on(RoundFinished, lambda event: event.record.round == 1 and toy_job.add_samples(10))
     toy_job.on(RoundFinished, lambda event: event.record.round == 1 and back.start())
-    runner = toy_job.runner(hot=True, deploy_limit_seconds=10)
+    runner = toy_job.runner(hot=True)
     toy_job.on(RollbackServed, lambda _: runner.stop())
-    toy_job.on(Noted, lambda event: "did not answer" in event.message and runner.stop())
+    toy_job.on(Noted, lambda event: event.code == "starts-anew" and runner.stop())
     runner.run()
     back.join()
     assert [(each.version, each.replaced, each.announced) for each in done] == [(2, 3, True)]
@@ -257,14 +268,18 @@ def test_in_the_midst_of_a_hot_update_it_waits_for_the_end_of_that(toy_job, stor
     assert store.deployed().version == 2
 
 
-@pytest.mark.parametrize(
-    ("answer", "note"),
-    [
-        ("failed", "the inference worker could not load the model of version 2; it starts anew"),
-        ("silent", "the inference worker did not answer the hot update of version 2; it starts"),
-    ],
-)
-def test_a_worker_that_does_not_take_it_starts_anew_with_it(toy_job, answer, note):
+@pytest.mark.parametrize(("answer", "code"), [("failed", "reported-failed"), ("silent", "timeout")])
+def test_a_worker_that_does_not_take_it_starts_anew_with_it(
+    toy_job, answer, code, monkeypatch, snapshot
+):
+    ahead = iter(range(0, 1_000_000, 600))
+
+    def later_once_it_was_told():
+        told = answer == "silent" and len(toy_job.seen("hot")) == 3
+        return time.monotonic() + (next(ahead) if told else 0)
+
+    clock = SimpleNamespace(monotonic=later_once_it_was_told)
+    monkeypatch.setattr("sedna_tinyms.jobs.rollback.time", clock)
     plan(toy_job, [0.7, 0.8])
     toy_job.on(
         RoundFinished,
@@ -273,13 +288,15 @@ def test_a_worker_that_does_not_take_it_starts_anew_with_it(toy_job, answer, not
     ask_after_round_2(toy_job, hot=True)
     toy_job.add_samples(10)
     toy_job.on(RoundFinished, lambda event: event.record.round == 1 and toy_job.add_samples(10))
-    runner = toy_job.runner(hot=True, deploy_limit_seconds=0.5)
+    runner = toy_job.runner(hot=True)
     toy_job.on(
         WorkerStarted, lambda _: len(toy_job.heard(RolledBack)) == 1 and starts_with(toy_job, "0.7")
     )
     toy_job.on(WorkerStarted, lambda _: toy_job.heard(RolledBack) and runner.stop())
     runner.run()
-    assert note in "\n".join(each.message for each in toy_job.heard(Noted))
+    (note,) = toy_job.noted("starts-anew")
+    assert note.fields == {"version": 2, "error": code}
+    assert note.message == snapshot
     assert toy_job.heard(RollbackServed) == []
 
 
@@ -301,6 +318,11 @@ def test_without_hot_updates_the_worker_starts_anew_with_it(toy_job):
     assert toy_job.heard(RolledBack) == [RolledBack(2, 3, ASKED_FOR)]
 
 
+def wait_to_hear(run, event):
+    """Read what a command says until it says an event."""
+    assert any(line.rstrip("\n").endswith(str(event)) for line in run.stderr)
+
+
 @hot_and_cold
 def test_by_the_commands_as_processes(toy_job, hot):
     plan(toy_job, [0.7])
@@ -311,26 +333,23 @@ def test_by_the_commands_as_processes(toy_job, hot):
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
         watchdog = threading.Timer(60, run.kill)
         watchdog.start()
-        heard = iter(run.stderr)
-        assert any("round 1: deployed" in line for line in heard)
-        back = [*program, "model", "rollback", *words]
+        wait_to_hear(run, Deployed(1, "hot" if hot else "cold", "/output/train/1/model.ckpt"))
+        back = [*program, "model", "rollback", *words, "--json"]
         done = subprocess.run(back, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.startswith("version 1 is the deploy model again, in place of 2\n")
-        assert any(f"version 1 is in service in place of 2: {ASKED_FOR}" in line for line in heard)
+        said = json.loads(done.stdout)
+        assert said == {"version": 1, "replaced": 2, "announced": hot, "runner": run.pid}
+        wait_to_hear(run, RolledBack(1, 2, ASKED_FOR))
         if hot:
-            assert any("the inference worker answers with version 1" in line for line in heard)
+            wait_to_hear(run, RollbackServed(1))
         else:
-            assert "starts the inference worker anew with it" in done.stdout
-            assert any("inference worker started" in line for line in heard)
+            wait_until(lambda: [each["model"] for each in toy_job.seen("inference")][2:] == ["0.2"])
         run.terminate()
         run.communicate()
         watchdog.cancel()
     assert run.returncode == 143
-    status = [*program, "status", str(toy_job.root)]
-    wide = os.environ | {"COLUMNS": "200"}
-    said = subprocess.run(status, capture_output=True, text=True, env=wide).stdout
-    assert "deployed, rolled back" in " ".join(said.split())
+    (record,) = report(toy_job)["rounds"]
+    assert (record["outcome"], record["rolled_back"]) == ("deployed", ASKED_FOR)
     assert toy_job.deployed.read_text() == "0.2"
 
 
@@ -359,7 +378,7 @@ def test_and_forward_again(toy_job):
     assert brief(said["rollbacks"]) == [(2, 3, 2), (3, 2, 2)]
     assert [each["rolled_back"] for each in said["rounds"]] == [None, None]
     (record,) = toy_job.runner(rounds=1).run().records
-    assert "same weights" not in record.reason
+    assert record.code != "gone-back-from"
 
 
 def test_a_runner_that_was_killed_in_between_knows_why_it_went_back(toy_job):
@@ -419,4 +438,4 @@ def test_a_file_that_somebody_put_in_the_models_place_is_noted_too(toy_job):
     toy_job.runner(rounds=1, resume=True).run()
     (rollback,) = report(toy_job)["rollbacks"]
     assert (rollback["version"], rollback["replaced"]) == (3, 2)
-    assert rollback["reason"] == "its file was put in the deploy model's place"
+    assert rollback["reason"] == BY_HAND

@@ -1,4 +1,5 @@
 import fcntl
+import os
 from dataclasses import replace
 
 import pytest
@@ -15,7 +16,7 @@ def journal(tmp_path):
     return tmp_path / "journal.jsonl"
 
 
-def test_a_state_is_what_its_journal_says(toy_job, journal):
+def test_a_state_is_what_its_journal_says(toy_job, journal, snapshot):
     def everything(state):
         return (
             *(state.step, state.began, state.rounds, state.finished, state.run_is_over),
@@ -51,7 +52,7 @@ def test_a_state_is_what_its_journal_says(toy_job, journal):
         assert state.step == step
         same_again()
     record.version = 2
-    record.finish("deployed", "it is better")
+    record.finish("deployed", "it is better", "met")
     state.round_ends()
     assert (state.in_service, state.on_trial, state.rounds_in_use) == (2, True, {1})
     same_again()
@@ -60,11 +61,14 @@ def test_a_state_is_what_its_journal_says(toy_job, journal):
     same_again()
     state.rolled_back(1, 2, "its worker died", rejected="two", allowed="one")
     assert (state.in_service, state.deployed) == (1, [])
-    assert state.rejected == {"two": "version 2 was gone back from: its worker died"}
-    assert record.verdict == "deployed, rolled back"
+    assert list(state.rejected) == ["two"]
+    assert state.rejected["two"] == snapshot
+    assert record.rolled_back == "its worker died"
+    assert record.verdict == snapshot
     same_again()
     state.rolled_back(2, 1, "it lives again", rejected="", allowed="two")
-    assert (state.in_service, state.rejected, record.verdict) == (2, {}, "deployed")
+    assert (state.in_service, state.rejected, record.rolled_back) == (2, {}, None)
+    assert record.verdict == record.outcome == "deployed"
     same_again()
     state.inference_ends(0, StageRecord(3.0))
     assert (state.step, state.finished, state.run_is_over) == (None, 1, False)
@@ -86,10 +90,10 @@ def test_of_many_conditions_the_first_and_the_latest_are_kept(toy_job, journal, 
     assert JobState(journal, toy_job.job(), toy_job.dataset).conditions == state.conditions
 
 
-def test_the_journal_of_another_job_is_refused(toy_job, journal):
+def test_the_journal_of_another_job_is_refused(toy_job, journal, raises):
     JobState(journal, toy_job.job(), toy_job.dataset).run_begins(None, resumes=False)
     other = replace(toy_job.job(), name="other")
-    with pytest.raises(StorageError, match="of the job default/toy, not default/other"):
+    with raises(StorageError, "foreign-journal", path=journal, line=1):
         JobState(journal, other, toy_job.dataset)
 
 
@@ -103,16 +107,17 @@ def test_the_journal_of_another_job_is_refused(toy_job, journal):
         ("something_else", {}),
     ],
 )
-def test_an_entry_that_makes_no_sense_is_named(toy_job, journal, kind, data):
+def test_an_entry_that_makes_no_sense_is_named(toy_job, journal, kind, data, raises):
     Journal(journal).append(kind, **data)
-    with pytest.raises(StorageError, match=r"journal.jsonl:1: this entry is none of this job's"):
+    with raises(StorageError, "foreign-journal", path=journal, line=1, golden=False):
         JobState(journal, toy_job.job(), toy_job.dataset)
 
 
-def test_the_lock_is_held_within_and_given_back(tmp_path):
+def test_the_lock_is_held_within_and_given_back(tmp_path, raises):
     path = tmp_path / "output" / "run.lock"
     with hold_lock(path):
-        with pytest.raises(StorageError, match="in use by another runner"), hold_lock(path):
+        expected = {"path": path.parent, "process": os.getpid()}
+        with raises(StorageError, "in-use", **expected), hold_lock(path):
             pass
         with path.open() as file, pytest.raises(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -120,8 +125,9 @@ def test_the_lock_is_held_within_and_given_back(tmp_path):
         pass
 
 
-def test_an_output_directory_that_cannot_be_made_is_an_error(tmp_path):
+def test_an_output_directory_that_cannot_be_made_is_an_error(tmp_path, raises):
     (tmp_path / "output").write_text("a file")
     lock = hold_lock(tmp_path / "output" / "run.lock")
-    with pytest.raises(StorageError, match="cannot write to the output directory"), lock:
+    path = tmp_path / "output"
+    with raises(StorageError, "cannot-write", path=path, golden=False), lock:
         pass

@@ -1,7 +1,5 @@
 import json
 
-import pytest
-
 from sedna_tinyms.errors import UsageError
 from sedna_tinyms.jobs.events import RoundFinished, RoundStarted
 from sedna_tinyms.jobs.status import find_jobs
@@ -32,7 +30,7 @@ def test_the_process_that_runs_a_job_is_named(toy_job):
     assert seen[0].runner == int(lock.read_text())
 
 
-def test_other_status_files_are_passed_over(toy_job, tmp_path):
+def test_other_status_files_are_passed_over(toy_job, tmp_path, raises):
     for number, content in enumerate(
         [
             "",
@@ -45,10 +43,10 @@ def test_other_status_files_are_passed_over(toy_job, tmp_path):
         path = tmp_path / "others" / str(number) / "status.json"
         path.parent.mkdir(parents=True)
         path.write_text(content)
-    with pytest.raises(UsageError, match="no job has run below"):
+    with raises(UsageError, "missing-file", path=tmp_path):
         find_jobs(tmp_path)
 
 
-def test_a_directory_that_is_not_there_is_an_error(tmp_path):
-    with pytest.raises(UsageError, match="is not a directory"):
+def test_a_directory_that_is_not_there_is_an_error(tmp_path, raises):
+    with raises(UsageError, "not-a-directory", path=tmp_path / "nowhere"):
         find_jobs(tmp_path / "nowhere")

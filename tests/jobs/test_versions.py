@@ -1,6 +1,5 @@
 import hashlib
 import json
-import os
 
 import pytest
 from killed import kill_at_every_step
@@ -107,7 +106,7 @@ def test_a_deployment_that_fails_leaves_the_pointer(toy_job, versions):
     assert versions.store.deployed().version == 1
 
 
-def test_the_pointer_follows_a_file_that_somebody_replaced(toy_job, versions, notes):
+def test_the_pointer_follows_a_file_that_somebody_replaced(toy_job, versions, notes, snapshot):
     versions.take_up()
     play(toy_job, versions, 1)
     toy_job.deployed.write_text("0.2")
@@ -119,37 +118,40 @@ def test_the_pointer_follows_a_file_that_somebody_replaced(toy_job, versions, no
     write_checkpoint(toy_job.deployed, weight=float("nan"))
     versions.take_up()
     assert versions.store.deployed().version == 3
-    assert "the model in service is no version to go back to" in notes[-1]
-    assert "holds NaN" in notes[-1]
+    assert (notes[-1].code, notes[-1].fields) == ("not-a-version", {"error": "not-finite"})
+    assert notes[-1].message == snapshot
 
 
-def test_weights_of_nan_become_no_version(toy_job, versions):
-    with pytest.raises(ModelFileError, match="holds NaN or infinity in the parameter"):
+def test_weights_of_nan_become_no_version(toy_job, versions, raises):
+    with raises(ModelFileError, "not-finite"):
         versions.publish(1, trained(toy_job, 1, float("nan")), BASE, metrics={})
     assert versions.store.numbers() == []
 
 
-def test_a_round_that_is_not_deployed_need_not_become_a_version(toy_job, versions, notes):
+def test_a_round_that_is_not_deployed_need_not_become_a_version(toy_job, versions, notes, snapshot):
     models = trained(toy_job, 1, float("nan"))
     assert versions.publish(1, models, BASE, metrics={}, needed=False) is None
-    assert notes[0].startswith("round 1 becomes no model version: ")
+    (note,) = notes
+    assert (note.code, note.fields) == ("no-version", {"round": 1, "error": "not-finite"})
+    assert note.message == snapshot
 
 
-def test_a_network_of_the_users_own_is_noted_once(toy_job, versions, notes):
+def test_a_network_of_the_users_own_is_noted_once(toy_job, versions, notes, snapshot):
     for number in (1, 2):
         models = trained(toy_job, number)
         (toy_job.output / "train" / str(number) / "model.ckpt").write_text(f"0.{number}")
         versions.publish(number, models, BASE, metrics={})
-    assert len(notes) == 1
-    assert "are not checked in full: the weights were not looked at" in notes[0]
+    (note,) = notes
+    assert note.code == "not-checked"
+    assert note.message == snapshot
     assert versions.store.numbers() == [1, 2]
 
 
-def test_after_a_known_network_no_weights_become_a_version_unread(toy_job, versions):
+def test_after_a_known_network_no_weights_become_a_version_unread(toy_job, versions, raises):
     base = play(toy_job, versions, 1)
     models = trained(toy_job, 2)
     (toy_job.output / "train" / "2" / "model.ckpt").write_bytes(b"\x80\x04cposix\nsystem\n.")
-    with pytest.raises(ModelFileError, match="cannot be taken for a MobileNetV2, as the model"):
+    with raises(ModelFileError, "unknown-format", expected="MobileNetV2"):
         versions.publish(2, models, base, metrics={})
     assert versions.store.numbers() == [1]
 
@@ -189,11 +191,14 @@ def test_what_cannot_be_removed_is_noted(toy_job, notes):
     versions.retain({2})
     (note,) = notes
     assert list(toy_job.here.iterdir())
-    assert note.startswith("old models could not be removed: cannot remove ")
+    path = toy_job.output / "train" / "1"
+    assert note.code == "not-removed"
+    assert note.fields == {"error": "cannot-write", "path": path}
+    assert str(path) in note.message
 
 
 @pytest.mark.parametrize("limit", [{"keep-versions": "1"}, {"keep-bytes": "0"}])
-def test_the_tightest_limit_leaves_a_way_back(toy_job, notes, limit):
+def test_the_tightest_limit_leaves_a_way_back(toy_job, notes, limit, raises):
     """Even where less than one model may be kept, and the base of what is gone back to is gone."""
     versions = versions_of(toy_job, notes, annotations=limit)
     versions.take_up()
@@ -208,7 +213,7 @@ def test_the_tightest_limit_leaves_a_way_back(toy_job, notes, limit):
         toy_job.deployed.read_bytes()
         == versions.store.open_deployed().weights(".ckpt").read_bytes()
     )
-    with pytest.raises(ModelFileError, match="has no version 3; it has 4, 5"):
+    with raises(ModelFileError, "unknown-name", value=3, valid=[4, 5]):
         roll_back(toy_job.job(), toy_job.root)
     play(toy_job, versions, 6, versions.base(base))
     assert versions.store.numbers() == [4, 6]
@@ -216,17 +221,18 @@ def test_the_tightest_limit_leaves_a_way_back(toy_job, notes, limit):
     assert notes == []
 
 
-def test_a_directory_becomes_no_version(toy_job, versions, notes):
+def test_a_directory_becomes_no_version(toy_job, versions, notes, snapshot):
     (toy_job.output / "train" / "1" / "model.ckpt").mkdir(parents=True)
     models = [ReportedModel("ckpt", "/output/train/1/model.ckpt")]
     version = versions.publish(1, models, BASE, metrics={})
     assert version is None
     with versions.deploying(version):
         pass
-    assert notes == ["models that are directories do not become versions"]
+    assert [note.code for note in notes] == ["directories-skipped"]
+    assert notes[0].message == snapshot
 
 
-def test_going_back(toy_job, versions):
+def test_going_back(toy_job, versions, raises):
     versions.take_up()
     first, second = play(toy_job, versions, 1), play(toy_job, versions, 2)
     before = toy_job.deployed.read_bytes()
@@ -239,7 +245,7 @@ def test_going_back(toy_job, versions):
     assert roll_back(toy_job.job(), toy_job.root).version == 1
     assert toy_job.deployed.read_text() == "0.2"
     assert versions.base(second) == BASE
-    with pytest.raises(ModelFileError, match=r"version 1 is the first .* name another one of 1, 2"):
+    with raises(ModelFileError, "missing-value", value=1, valid=[1, 2, 3]):
         roll_back(toy_job.job(), toy_job.root)
     assert roll_back(toy_job.job(), toy_job.root, 3).replaced == 1
     assert toy_job.deployed.read_bytes() == before
@@ -261,24 +267,24 @@ def test_going_back_replaces_both_formats(toy_job, notes):
     assert toy_job.compared.read_text() == "0.3"
 
 
-def test_a_damaged_version_is_not_gone_back_to(toy_job, versions):
+def test_a_damaged_version_is_not_gone_back_to(toy_job, versions, raises):
     versions.take_up()
     play(toy_job, versions, 1)
     before = toy_job.deployed.read_bytes()
     (versions.store.path(1) / "model.ckpt").write_text("0.9")
-    with pytest.raises(ModelFileError, match="was changed or damaged"):
+    with raises(ModelFileError, "wrong-digest"):
         roll_back(toy_job.job(), toy_job.root)
     assert toy_job.deployed.read_bytes() == before
     assert versions.store.deployed().version == 2
 
 
-def test_a_file_that_cannot_be_replaced_leaves_all_as_it_was(toy_job, versions):
+def test_a_file_that_cannot_be_replaced_leaves_all_as_it_was(toy_job, versions, raises):
     versions.take_up()
     play(toy_job, versions, 1)
     before = toy_job.deployed.read_bytes()
     toy_job.deployed.unlink()
     toy_job.deployed.mkdir()
-    with pytest.raises(StorageError):
+    with raises(StorageError, "cannot-write", golden=False):
         roll_back(toy_job.job(), toy_job.root)
     assert versions.store.deployed().version == 2
     toy_job.deployed.rmdir()
@@ -286,7 +292,7 @@ def test_a_file_that_cannot_be_replaced_leaves_all_as_it_was(toy_job, versions):
     assert roll_back(toy_job.job(), toy_job.root).version == 1
 
 
-def test_signed_versions(toy_job, notes, monkeypatch, tmp_path):
+def test_signed_versions(toy_job, notes, monkeypatch, tmp_path, raises):
     pytest.importorskip("cryptography")
     from sedna_tinyms.artifact.signing import make_keys
 
@@ -295,7 +301,7 @@ def test_signed_versions(toy_job, notes, monkeypatch, tmp_path):
     unsigned.take_up()
     monkeypatch.setenv("SEDNA_TINYMS_PUBLIC_KEY", str(tmp_path / "public.pem"))
     version = versions_of(toy_job, notes).publish(1, trained(toy_job, 1), BASE, metrics={})
-    with pytest.raises(ModelFileError, match="is not signed"):
+    with raises(ModelFileError, "unsigned", key=tmp_path / "public.pem"):
         versions_of(toy_job, notes).store.deploy(version.description.version)
     monkeypatch.setenv("SEDNA_TINYMS_SIGNING_KEY", str(tmp_path / "private.pem"))
     signed = versions_of(toy_job, notes)
@@ -303,7 +309,7 @@ def test_signed_versions(toy_job, notes, monkeypatch, tmp_path):
     assert signed.store.open_deployed().signed
 
 
-def test_the_command(toy_job, versions, capsys):
+def test_the_command(toy_job, versions, capsys, snapshot):
     versions.take_up()
     play(toy_job, versions, 1)
     words = ["model", "rollback", str(toy_job.yaml()), "--root", str(toy_job.root)]
@@ -311,23 +317,21 @@ def test_the_command(toy_job, versions, capsys):
     done = json.loads(capsys.readouterr().out)
     assert done == {"version": 1, "replaced": 2, "announced": False, "runner": None}
     assert main([*words, "--to", "2"]) == 0
-    said = capsys.readouterr().out
-    assert said == "version 2 is the deploy model again, in place of 1\n"
+    assert capsys.readouterr().out == snapshot
     assert main([*words, "--to", "9"]) == 5
-    assert "has no version 9; it has 1, 2" in capsys.readouterr().err
+    assert capsys.readouterr().err == snapshot
 
 
 def test_versions_that_another_process_keeps_to_itself_are_noted(
-    toy_job, versions, notes, monkeypatch
+    toy_job, versions, notes, monkeypatch, snapshot
 ):
     monkeypatch.setattr("sedna_tinyms.artifact.store.LONGEST_WAIT_SECONDS", 0.1)
     lock = toy_job.output / "models" / ".lock"
     with exclusively(lock):
         versions.take_up()
-    assert notes == [
-        f"the model in service is no version to go back to: {lock} was not free within 0.1 s: "
-        f"process {os.getpid()} holds it. Try again when that has ended, or end it"
-    ]
+    (note,) = notes
+    assert (note.code, note.fields) == ("not-a-version", {"error": "in-use"})
+    assert note.message == snapshot
 
 
 GONE_BACK = """

@@ -50,7 +50,10 @@ def worker_command(kind: str, template: WorkerTemplate, directory: Path) -> list
     if words == ["python"]:
         raise JobSpecError(
             f"the {kind} template has neither command nor args, and what its image would start "
-            f'is unknown here: give the script, as in args: ["{kind}.py"]'
+            f'is unknown here: give the script, as in args: ["{kind}.py"]',
+            code="missing-key",
+            name="args",
+            kind=kind,
         )
     program = PurePath(words[0]).name
     if PYTHON.fullmatch(program):
@@ -79,7 +82,12 @@ def _python_options(words: list[str]) -> list[str]:
 
 def _exec(options: list[str], words: list[str], kind: str, directory: Path) -> list[str]:
     if not words:
-        raise JobSpecError(f"the {kind} template's command names no script to run")
+        raise JobSpecError(
+            f"the {kind} template's command names no script to run",
+            code="missing-value",
+            name="command",
+            kind=kind,
+        )
     script = _find_script(words[0], kind, directory)
     return [sys.executable, *options, "-m", "sedna_tinyms", "exec", str(script), *words[1:]]
 
@@ -96,5 +104,9 @@ def _find_script(name: str, kind: str, directory: Path) -> Path:
     places = " and ".join(str(candidate) for candidate in dict.fromkeys(candidates))
     raise JobSpecError(
         f"the {kind} worker's script {name!r} is not there (looked for {places}); "
-        "worker scripts lie beside the job's YAML"
+        "worker scripts lie beside the job's YAML",
+        code="missing-file",
+        name=name,
+        kind=kind,
+        paths=list(dict.fromkeys(candidates)),
     )

@@ -64,10 +64,21 @@ class Report:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A request that was no report: whose path it came to, and what was wrong with it."""
+    """A request that was no report.
+
+    Attributes
+    ----------
+    worker : str
+        The worker whose path it came to.
+    reason : str
+        What was wrong with it, in words.
+    code : str
+        The same for a program.
+    """
 
     worker: str
     reason: str
+    code: str
 
 
 class Endpoint:
@@ -93,7 +104,9 @@ class Endpoint:
         except (OSError, OverflowError) as error:
             raise EndpointError(
                 f"cannot listen for workers on 127.0.0.1:{port}: {error}; "
-                "name another port with --port, or leave it out to take any free one"
+                "name another port with --port, or leave it out to take any free one",
+                code="cannot-listen",
+                port=port,
             ) from error
         self._thread = Thread(
             target=self._server.serve_forever, args=(0.05,), name="endpoint", daemon=True
@@ -136,8 +149,9 @@ class _Server(ThreadingHTTPServer):
 class _RefusedError(Exception):
     """Why a request is answered with `status`."""
 
-    def __init__(self, reason: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
+    def __init__(self, reason: str, code: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
         super().__init__(reason)
+        self.code = code
         self.status = status
 
 
@@ -154,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
             report = parse_report(worker, self._body())
         except _RefusedError as error:
             self.close_connection = True  # the body may be unread
-            self.server.deliver(Refusal(worker, str(error)))
+            self.server.deliver(Refusal(worker, str(error), error.code))
             self._answer(error.status, str(error))
         else:
             self.server.deliver(report)
@@ -163,11 +177,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _body(self) -> bytes:
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal():
-            raise _RefusedError("a report needs a Content-Length", HTTPStatus.LENGTH_REQUIRED)
+            raise _RefusedError(
+                "a report needs a Content-Length", "missing-value", HTTPStatus.LENGTH_REQUIRED
+            )
         # Python makes no number of more than a few thousand digits.
         if len(length) > LONGEST_NUMBER or int(length) > BODY_LIMIT:
             raise _RefusedError(
                 f"a report may have {BODY_LIMIT} bytes, this one has {length:.{LONGEST_NUMBER}}",
+                "too-large",
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             )
         return self.rfile.read(int(length))
@@ -191,6 +208,7 @@ def _worker_of(path: str) -> str:
             return unquote(name)
     raise _RefusedError(
         f"no such address: {path[:200]!r}; workers report to /sedna/workers/<name>/info",
+        "invalid-url",
         HTTPStatus.NOT_FOUND,
     )
 
@@ -200,21 +218,23 @@ def parse_report(worker: str, body: bytes) -> Report:
     try:
         message = parse_json(body)
     except ValueError as error:
-        raise _RefusedError(f"the body is not JSON: {error}") from None
+        raise _RefusedError(f"the body is not JSON: {error}", "not-json") from None
     if _is_deeper(message, DEEPEST):
-        raise _RefusedError(f"the body is nested more than {DEEPEST} levels deep")
+        raise _RefusedError(f"the body is nested more than {DEEPEST} levels deep", "too-deep")
     if not isinstance(message, dict):
-        raise _RefusedError(f"the body is a JSON {type(message).__name__}, not an object")
+        what = type(message).__name__
+        raise _RefusedError(f"the body is a JSON {what}, not an object", "wrong-type")
     for field in TEXT_FIELDS:
         if not isinstance(message.get(field, ""), str):
-            raise _RefusedError(f"{field} is {message[field]!r:.80}, not a text")
+            raise _RefusedError(f"{field} is {message[field]!r:.80}, not a text", "wrong-type")
     if message.get("name") != worker:
         raise _RefusedError(
-            f"the body's name {message.get('name')!r:.80} is not the path's, {worker!r:.80}"
+            f"the body's name {message.get('name')!r:.80} is not the path's, {worker!r:.80}",
+            "conflict",
         )
     results = message.get("results") or []
     if not isinstance(results, list) or not all(isinstance(entry, dict) for entry in results):
-        raise _RefusedError(f"results is {results!r:.80}, not a list of objects")
+        raise _RefusedError(f"results is {results!r:.80}, not a list of objects", "wrong-type")
     return Report(
         worker=worker,
         kind=message.get("kind", ""),

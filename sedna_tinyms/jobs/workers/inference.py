@@ -184,24 +184,26 @@ class InferenceService:
             if self._trial is not None:
                 self._trial.ends, self._trial.since = self._trial.ends + 1, now
             last = "".join(f": {line}" for line in worker.last_lines(1))
-            self._put_off(f"the inference worker ended ({worker.exit}){last}")
+            self._put_off(f"the inference worker ended ({worker.exit}){last}", "worker-ended")
 
     def _try_to_start(self) -> None:
         try:
             self._start()
         except (StorageError, WorkerError) as error:
-            self._put_off(str(error))
+            self._put_off(str(error), error.code)
 
-    def _put_off(self, why: str) -> None:
+    def _put_off(self, why: str, code: str) -> None:
         self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS) or FIRST_PAUSE_SECONDS
         self._due_at = time.monotonic() + self._pause
-        self._emit(Noted(f"{why}; it starts again in {self._pause:g} s"))
+        fields = {"error": code, "seconds": self._pause}
+        self._emit(Noted(f"{why}; it starts again in {self._pause:g} s", "starts-again", fields))
 
     def _end_if_it_hangs(self) -> None:
         silence = self._pulse.silence()
         if self._assignment is None or not self.is_running or silence <= LONGEST_SILENCE_SECONDS:
             return
-        self._emit(Noted(f"the inference worker has not gone on for {silence:.0f} s; it is ended"))
+        what = f"the inference worker has not gone on for {silence:.0f} s; it is ended"
+        self._emit(Noted(what, "worker-hangs", {"seconds": silence}))
         self._supervisor.stop(self._assignment)
 
     def _start(self) -> None:

@@ -14,7 +14,15 @@ from dataclasses import dataclass
 
 import psutil
 
-__all__ = ["NAME", "OUTPUT", "MemoryLimit", "end_strays", "memory_of", "processes_of"]
+__all__ = [
+    "NAME",
+    "OUTPUT",
+    "MemoryExcess",
+    "MemoryLimit",
+    "end_strays",
+    "memory_of",
+    "processes_of",
+]
 
 NAME = "WORKER_NAME"
 OUTPUT = "SEDNA_TINYMS_OUTPUT"
@@ -36,12 +44,21 @@ class MemoryLimit:
     size: int
     source: str
 
-    def excess(self, used: int) -> str | None:
-        """Say that it is exceeded; None if it is not."""
-        if used <= self.size:
-            return None
-        taken, limit = f"{used / 1e6:.0f} MB", f"{self.size / 1e6:.0f} MB"
-        return f"{taken} of memory, and may take {limit} ({self.source})"
+    def excess(self, used: int) -> MemoryExcess | None:
+        """Return by what it is exceeded; None if it is not."""
+        return MemoryExcess(used, self) if used > self.size else None
+
+
+@dataclass(frozen=True)
+class MemoryExcess:
+    """How much memory was taken, in bytes, and the limit that this exceeds."""
+
+    used: int
+    limit: MemoryLimit
+
+    def __str__(self) -> str:
+        taken, limit = f"{self.used / 1e6:.0f} MB", f"{self.limit.size / 1e6:.0f} MB"
+        return f"{taken} of memory, and may take {limit} ({self.limit.source})"
 
 
 def processes_of(name: str, group: int) -> list[psutil.Process]:

@@ -19,14 +19,23 @@ LATE_REPORT_SECONDS = 0.5
 """How long a report that was sent just before the worker's end may take to arrive."""
 
 
+CODES = {
+    "WorkerFailed": "worker-failed",
+    "NoReport": "no-report",
+    "ReportedFailed": "reported-failed",
+    "LimitExceeded": "timeout",
+    "MemoryExceeded": "memory-exceeded",
+}
+"""The `code` of each reason for which a stage fails."""
+
+
 class StageFailedError(WorkerError):
     """A stage of a round failed.
 
     Attributes
     ----------
     reason : str
-        One word for a machine: ``WorkerFailed``, ``NoReport``, ``LimitExceeded``,
-        ``MemoryExceeded`` ...
+        One word for Sedna's condition, of those in `CODES`.
     last_lines : sequence of str
         What the worker wrote last.
     end : WorkerExit or None
@@ -40,7 +49,7 @@ class StageFailedError(WorkerError):
         last_lines: Sequence[str] = (),
         end: WorkerExit | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, code=CODES[reason])
         self.reason = reason
         self.last_lines = last_lines
         self.end = end
@@ -80,9 +89,11 @@ def run_stage_worker(
     if report is None or report.status != "completed":
         raise _failure(assignment, end, limit_seconds if overdue else None)
     if overdue:
-        emit(Noted(f"the {kind} worker did not end after its report, and was stopped"))
+        what = f"the {kind} worker did not end after its report, and was stopped"
+        emit(Noted(what, "worker-stayed", {"kind": kind}))
     elif end.code != 0:
-        emit(Noted(f"the {kind} worker reported completed, and then ended with {end}"))
+        what = f"the {kind} worker reported completed, and then ended with {end}"
+        emit(Noted(what, "worker-failed", {"kind": kind, "exit": end.code}))
     return report, end
 
 

@@ -249,8 +249,9 @@ class Supervisor:
                 raise message
             case Report():
                 self._hear(message)
-            case Refusal(worker=name, reason=reason):
-                self._emit(Noted(f"refused a report of {name!r:.60}: {reason}"))
+            case Refusal(worker=name, reason=reason, code=code):
+                what = f"refused a report of {name!r:.60}: {reason}"
+                self._emit(Noted(what, "refused-report", {"worker": name, "error": code}))
                 if name in self._assignments:
                     self._assignments[name].refusals.append(reason)
             case Worker(name=name, exit=WorkerExit() as end):
@@ -260,16 +261,19 @@ class Supervisor:
     def _hear(self, report: Report) -> None:
         assignment = self._assignments.get(report.worker)
         said = f"{report.kind!r:.40} {report.status!r:.40}"
+        fields = {"worker": report.worker, "kind": report.kind, "status": report.status}
         if assignment is None:
             stranger = f"{report.worker!r:.60}, which is no worker of this job"
-            self._emit(Noted(f"a report came from {stranger}: {said}"))
+            self._emit(Noted(f"a report came from {stranger}: {said}", "unknown-worker", fields))
         elif report.kind != REPORT_KIND.get(assignment.worker.kind) or report.status not in FINAL:
-            self._emit(Noted(f"{report.worker} reported {said}, which changes nothing"))
+            what = f"{report.worker} reported {said}, which changes nothing"
+            self._emit(Noted(what, "useless-report", fields))
         elif not assignment.awaited:
             if assignment.worker.kind == "inference" and self._takes_unawaited(report):
                 return
             first = "; its first report counts" if assignment.report else ""
-            self._emit(Noted(f"{report.worker} reported {said}, which nobody awaits{first}"))
+            what = f"{report.worker} reported {said}, which nobody awaits{first}"
+            self._emit(Noted(what, "unawaited-report", fields))
         else:
             assignment.report, assignment.awaited = report, False
 

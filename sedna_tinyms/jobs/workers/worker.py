@@ -28,6 +28,7 @@ from sedna_tinyms.errors import StorageError, WorkerError
 from sedna_tinyms.jobs.workers import lifeline
 from sedna_tinyms.jobs.workers.processes import (
     NAME,
+    MemoryExcess,
     MemoryLimit,
     end_strays,
     memory_of,
@@ -78,14 +79,14 @@ class WorkerExit:
     peak_bytes : int or None
         Resident memory of its largest process at its largest. None if that was less than this
         process's own: Linux starts the count of a child there.
-    excess : str or None
+    excess : MemoryExcess or None
         How much memory it took and may take, if it was ended for that.
     """
 
     code: int
     seconds: float
     peak_bytes: int | None
-    excess: str | None = None
+    excess: MemoryExcess | None = None
 
     def __str__(self) -> str:
         return f"{self._how()}: it took {self.excess}" if self.excess else self._how()
@@ -164,7 +165,7 @@ class Worker:
         self._on_exit = on_exit
         self._grace_seconds = grace_seconds
         self._asked_to_end = False
-        self._excess: str | None = None
+        self._excess: MemoryExcess | None = None
         self._ended = Event()
         self._reaping = Lock()
         tied = [sys.executable, "-I", "-S", lifeline.__file__, str(os.getpid()), *command]
@@ -184,7 +185,9 @@ class Worker:
                 )
             self._count_starts_at = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         except OSError as error:
-            raise WorkerError(f"the {kind} worker cannot be started: {error}") from error
+            raise WorkerError(
+                f"the {kind} worker cannot be started: {error}", code="cannot-start", kind=kind
+            ) from error
         self._watcher = Thread(target=self._watch, name=f"watch {name}", daemon=True)
         self._watcher.start()
         if memory is not None:
