@@ -65,9 +65,11 @@ class Forking:
             if not ready:
                 os.killpg(self._server.pid, 9)
                 raise TimeoutError(f"the program takes more than {LIMIT} s")
-            status = int(self._server.stdout.readline())
+            reply = self._server.stdout.readline()
+            if not reply:
+                raise RuntimeError("the process that forks has ended")
             texts = [Path(directory, name).read_text() for name in ("stdout", "stderr")]
-        return subprocess.CompletedProcess(command, status, *texts)
+        return subprocess.CompletedProcess(command, int(reply), *texts)
 
     def words(self, program):
         """Return the words that a program writes; it must end well."""

@@ -1,12 +1,32 @@
 """`import tinyms` means the core; `test_aliasing.py` has what is so for `sedna` too."""
 
+import json
+import os
+from textwrap import dedent
+
 import pytest
-from new_process import LENIENT, run_python
+from new_process import LENIENT
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory):
-    """Return what a program for TinyMS finds, in one process: it takes seconds to start."""
+def forked(forking, tmp_path_factory):
+    """Run a program in a new process; return what it assigned to `seen`."""
+
+    def run(code, *command):
+        directory = tmp_path_factory.mktemp("program")
+        code = f"import json, sys\n{dedent(code)}\nprint(json.dumps(seen))\n"
+        (directory / "program.py").write_text(code)
+        env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        done = forking.run(*command, "program.py", cwd=directory, env=env)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def program(forked):
+    """Return what a program for TinyMS finds, in one process."""
     code = """
         from sedna_tinyms.tinyms import install_as_tinyms
         install_as_tinyms()
@@ -27,7 +47,7 @@ def program(tmp_path_factory):
         except ImportError as error:
             seen["left out"] = str(error)
     """
-    return run_python(tmp_path_factory.mktemp("program"), code, command=LENIENT)
+    return forked(code)
 
 
 def test_a_factory_keeps_its_name_when_the_module_of_that_name_is_imported(program):
@@ -60,19 +80,21 @@ def test_the_package_alone_does_not_import_mindspore_and_a_missing_name_is_missi
     assert python(code, command=LENIENT) == [False, "AVX2", True, *missing]
 
 
-def test_exec_runs_a_program_written_for_tinyms(python):
+def test_exec_runs_a_program_written_for_tinyms(forked):
     code = """
         import tinyms as ts
         from tinyms.initializers import initializer, TruncatedNormal
         seen = [ts.__name__, list(initializer(TruncatedNormal(), (2, 3), ts.float32).shape)]
     """
-    command = ("-m", "sedna_tinyms", "exec", "--as-tinyms", "program.py")
-    assert python(code, command=command) == ["sedna_tinyms.tinyms", [2, 3]]
+    assert forked(code, "-m", "sedna_tinyms", "exec", "--as-tinyms") == [
+        "sedna_tinyms.tinyms",
+        [2, 3],
+    ]
 
 
-def test_exec_without_the_option_leaves_the_name_alone(python):
+def test_exec_without_the_option_leaves_the_name_alone(forked):
     code = """
         from importlib.util import find_spec
         seen = find_spec("tinyms")
     """
-    assert python(code, command=("-m", "sedna_tinyms", "exec", "program.py")) is None
+    assert forked(code, "-m", "sedna_tinyms", "exec") is None
