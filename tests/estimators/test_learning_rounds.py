@@ -3,15 +3,17 @@
 import numpy as np
 import pytest
 from drawn_pictures import COLOURS, picture, samples
-from small_mobilenetv2 import copied
+from small_mobilenetv2 import HEAD, copied, write_model
+from small_mobilenetv2 import weights as made_weights
 
 from estimators import MindSporeMobileNetV2, TinyMSMobileNetV2
 from sedna_tinyms.errors import DatasetError, ForeignModelError, ModelFileError
+from sedna_tinyms.learning.state_file import read_state, write_state
+from sedna_tinyms.learning.strategies.ewc import EWC
 from sedna_tinyms.tinyms.model import read_weights
 
 SIZE = 32
 SMALL = {"input_size": SIZE, "width": 0.1, "batch_size": 8, "epochs": 4}
-HEAD = ("head.head.1.weight", "head.head.1.bias")
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +147,7 @@ def test_a_picture_seen_before_is_not_computed_again(start):
 # --- the strategies that train blocks ---------------------------------------------------------
 
 
-@pytest.mark.slow  # test_bad_rounds.py teaches each strategy a second round by default
+@pytest.mark.slow  # test_strategies.py has each strategy learn by default
 @pytest.mark.parametrize("strategy", ["latent", "lwf", "ewc"])
 def test_blocks_are_trained_round_after_round(strategy, tmp_path):
     def learned(seed):
@@ -174,23 +176,38 @@ def test_blocks_are_trained_round_after_round(strategy, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-def test_what_a_strategy_noted_must_be_whole(taught, tmp_path, raises):
-    path = copied(taught("ewc"), tmp_path)
+def test_what_a_strategy_noted_is_gone_on_with(tmp_path, monkeypatch):
+    monkeypatch.setattr(EWC, "cut", 18)  # one layer and the head, which are compiled in a second
+    model = write_model(tmp_path / "start.ckpt")
+    found = []
+    for name, colour in (("first", "red"), ("second", "blue")):
+        estimator = resumed(model, strategy="ewc")
+        estimator.train(samples(6, colours=[colour]))
+        model = tmp_path / f"{name}.ckpt"
+        estimator.save(model)
+        found.append(read_state(model.with_suffix(".strategy.npz"), "ewc"))
+    first, second = found
+    assert set(first) == set(second) > set(HEAD)
+    assert all((second[name] >= first[name]).all() for name in first)
+    assert any((second[name] > first[name]).any() for name in first)
+
+
+def test_what_a_strategy_noted_must_be_whole(tmp_path, raises):
+    path = write_model(tmp_path / "m.ckpt")
     noted = path.with_suffix(".strategy.npz")
-    assert noted.exists()
     noted.write_bytes(b"broken")
     with raises(ModelFileError, "damaged", path=noted, golden=False):
         resumed(path, strategy="ewc")
 
 
-def test_what_a_strategy_noted_does_not_outlive_its_model(taught, tmp_path, raises):
-    path = copied(taught("ewc"), tmp_path)
-    noted = path.with_suffix(".strategy.npz").read_bytes()
-    other = MindSporeMobileNetV2(**SMALL | {"width": 0.35}, strategy="head")
-    other.train(samples(8, colours=["red", "green"]))
-    other.save(path)
-    assert not path.with_suffix(".strategy.npz").exists()
-    path.with_suffix(".strategy.npz").write_bytes(noted)
+def test_what_a_strategy_noted_does_not_outlive_its_model(tmp_path, raises):
+    path = write_model(tmp_path / "m.ckpt")
+    noted = path.with_suffix(".strategy.npz")
+    of_another_model = {name: np.ones((9, *made_weights()[name].shape[1:])) for name in HEAD}
+    write_state(noted, "ewc", of_another_model)
+    resumed(path, strategy="head").save(path)
+    assert not noted.exists()
+    write_state(noted, "ewc", of_another_model)
     resumed(path, strategy="head").train(samples(4, colours=["red"]))  # it is not this strategy's
     with raises(ForeignModelError, "foreign-model"):
         resumed(path, strategy="ewc").train(samples(4, colours=["red"]))

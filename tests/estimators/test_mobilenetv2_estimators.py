@@ -28,6 +28,7 @@ SMALL = {"class_names": NAMES, "input_size": SIZE, "width": WIDTH, "batch_size":
 PIXELS = 3 * SIZE * SIZE
 both = pytest.mark.parametrize("kind", [TinyMSMobileNetV2, MindSporeMobileNetV2])
 slow = pytest.mark.slow
+# test_strategies.py shows by default that both take the same steps.
 one_by_default = pytest.mark.parametrize(
     "kind", [pytest.param(TinyMSMobileNetV2, marks=slow), MindSporeMobileNetV2]
 )
@@ -77,7 +78,7 @@ def test_mindspore_answers_a_few_pictures_as_it_answers_many(colours):
 # --- training ---------------------------------------------------------------------------------
 
 
-@slow  # test_bad_rounds.py trains the whole network by default
+@slow  # test_strategies.py has the strategy "full" learn by default
 def test_a_network_from_random_weights_is_as_good_in_use_as_in_training():
     estimator, metrics = trained_from_random_weights()
     assert len(metrics["loss"]) == 16
@@ -105,7 +106,7 @@ def after_a_round(tmp_path_factory):
     return trained
 
 
-@both
+@one_by_default
 @pytest.mark.parametrize(
     ("strategy", "trained_cells"), [("head", set()), ("latent", {"15", "16", "17", "18"})]
 )
