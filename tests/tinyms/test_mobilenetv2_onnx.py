@@ -189,7 +189,8 @@ def test_a_model_that_differs_from_its_network_is_not_published(
     # The largest logit differs in its last digit between processors.
     with raises(ModelFileError, code, name=output, golden=code != "damaged") as raised:
         publish_onnx(model, tmp_path / "model.onnx", values, {output: change(logits)})
-    assert code != "damaged" or not raised.value.fields["value"] <= 0.009
+    if code == "damaged":
+        assert not raised.value.fields["value"] < 0.009  # NaN is not either
     assert list(tmp_path.iterdir()) == []
 
 
