@@ -92,10 +92,10 @@ def read_domains(
             code="missing-value",
         )
     if not directory.is_dir():
-        exists = directory.exists()
+        wrong = "is no directory" if directory.exists() else "does not exist"
         raise UsageError(
-            f"--data is {directory}, which {'is no directory' if exists else 'does not exist'}",
-            code="not-a-directory" if exists else "missing-file",
+            f"--data is {directory}, which {wrong}",
+            code="not-a-directory",
             path=directory,
         )
     labels = directory / "labels.csv"

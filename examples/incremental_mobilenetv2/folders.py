@@ -50,7 +50,7 @@ def read_pictures(folder: Path, domains: Sequence[str] | None = None) -> list[Pi
     if not folder.is_dir():
         raise DatasetError(
             f"the image folder {folder} does not exist, or is no directory",
-            code="not-a-directory" if folder.exists() else "missing-file",
+            code="not-a-directory",
             path=folder,
         )
     table = folder / "labels.csv"

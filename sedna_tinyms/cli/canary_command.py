@@ -75,8 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _give_up(arguments: argparse.Namespace) -> None:
     """End the process: whatever computes cannot be asked to stop."""
     reason = f"it did not answer within {arguments.timeout:g} s"
-    code = _tell(Canary(str(arguments.model), "failed", reason), arguments.out)
-    os._exit(code)
+    canary = Canary(str(arguments.model), "failed", reason, code="timeout")
+    os._exit(_tell(canary, arguments.out))
 
 
 def _tell(canary: Canary, out: Path | None) -> int:

@@ -282,11 +282,10 @@ def _is_one_version(directory: Path) -> bool:
 def _store(directory: Path, public_key: Path | None = None) -> ModelStore:
     """Return the one store that a directory is or holds."""
     if not directory.is_dir():
-        exists = directory.exists()
-        wrong = "is no directory" if exists else "does not exist"
+        wrong = "is no directory" if directory.exists() else "does not exist"
         raise UsageError(
             f"{directory} {wrong}; versions lie below the --root of a run",
-            code="not-a-directory" if exists else "missing-file",
+            code="not-a-directory",
             path=directory,
         )
     stores = _stores(directory)

@@ -74,7 +74,7 @@ def _check_root(root: Path) -> Finding:
         "root",
         f"there is no {root}: a run looks for the job's dataset and models below it",
         "give the directory that they are in as --root",
-        code="missing-file",
+        code="not-a-directory",
     )
 
 

@@ -8,8 +8,10 @@ import sys
 import pytest
 from rights import without_the_rights_of_root
 
+from sedna_tinyms.errors import StorageError
 
-def snapshot(directory):
+
+def files_of(directory):
     """Return a directory and every path below it with its content, times, mode and size."""
     found = {}
     for path in [directory, *sorted(directory.rglob("*"))]:
@@ -36,7 +38,7 @@ def dry_run(toy_job, tmp_path):
         yaml = toy_job.here / "job.yaml"
         if not yaml.exists():
             toy_job.yaml(through_exec=True)
-        before = snapshot(tmp_path)
+        before = files_of(tmp_path)
         words = ["run", str(yaml), "--root", str(toy_job.root), "--dry-run", *arguments]
         done = subprocess.run(
             [sys.executable, "-m", "sedna_tinyms", *words],
@@ -47,21 +49,23 @@ def dry_run(toy_job, tmp_path):
             timeout=60,
             **settings,
         )
-        assert snapshot(tmp_path) == before
+        assert files_of(tmp_path) == before
         return done
 
     return run
 
 
-def test_it_says_what_would_be_done(toy_job, dry_run):
+def test_it_says_what_would_be_done(toy_job, dry_run, snapshot):
     toy_job.add_samples(10)
     done = dry_run()
     assert done.returncode == 0, done.stderr
-    assert f"would write to {toy_job.output}" in done.stdout
+    assert done.stdout.replace(sys.executable, "python") == snapshot
+    would = json.loads(dry_run("--json").stdout)
+    assert (would["round"], would["new"], would["waiting"]) == (1, 10, 8)
+    assert would["begins"]
+    assert would["output"] == str(toy_job.output)
     for kind in ("train", "eval", "inference"):
-        assert f"{toy_job.here}/toy_{kind}.py" in done.stdout
-    assert "10 new samples; 8 would wait for training: round 1 would begin at once" in done.stdout
-    assert done.stdout.endswith("nothing was started, and nothing was written\n")
+        assert f"{toy_job.here}/toy_{kind}.py" in would["commands"][kind]
     assert not toy_job.output.exists()
     assert toy_job.seen("inference") == []
 
@@ -106,8 +110,8 @@ def test_beside_a_runner_at_work_it_is_refused(toy_job, dry_run):
 
     toy_job.on(RoundStarted, look)
     toy_job.runner(rounds=1).run()
-    assert refused[0].returncode == 13
-    assert "in use by another runner" in refused[0].stderr
+    assert refused[0].returncode == StorageError.exit_code
+    assert str(toy_job.output) in refused[0].stderr
     assert dry_run().returncode == 0
 
 
@@ -122,5 +126,5 @@ def test_an_output_directory_that_cannot_be_written(toy_job, dry_run):
 def test_a_read_only_output_directory(toy_job, dry_run):
     toy_job.output.mkdir(mode=0o555)
     done = dry_run(preexec_fn=without_the_rights_of_root)
-    assert done.returncode == 13
-    assert f"cannot write to the output directory {toy_job.output}" in done.stderr
+    assert done.returncode == StorageError.exit_code
+    assert str(toy_job.output) in done.stderr

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from sedna_tinyms.errors import UsageError, WorkerLibraryError
+
 COMMANDS = {
     "module": [sys.executable, "-m", "sedna_tinyms"],
     "script": [str(Path(sys.executable).with_name("sedna-tinyms"))],
@@ -106,30 +108,21 @@ def test_a_traceback_shows_the_script_and_not_this_package(execute):
     assert "sedna_tinyms" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("script", "words"),
-    [
-        ("absent.py", "there is no script absent.py (looked in {})"),
-        (".", ". is a directory, not a worker script"),
-    ],
-)
-def test_what_is_no_script_is_named(tmp_path, script, words):
-    done = subprocess.run(
-        [*COMMANDS["module"], "exec", script], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.returncode == 2
-    assert done.stderr == f"sedna-tinyms exec: {words.format(tmp_path)}\n"
+@pytest.mark.parametrize(("script", "code"), [("absent.py", "missing-file"), (".", "not-a-file")])
+def test_what_is_no_script_is_named(tmp_path, monkeypatch, refused, script, code):
+    monkeypatch.chdir(tmp_path)
+    refused(UsageError, code, "exec", script, path=script)
 
 
 def test_the_wrong_sedna_is_refused_before_the_script_starts(execute, tmp_path):
     (tmp_path / "site" / "sedna").mkdir(parents=True)
     (tmp_path / "site" / "sedna" / "__init__.py").touch()
     done = execute("print('started')", PYTHONPATH=str(tmp_path / "site"))
-    assert (done.returncode, done.stdout) == (7, "")
+    assert (done.returncode, done.stdout) == (WorkerLibraryError.exit_code, "")
     assert "pip uninstall sedna" in done.stderr
 
 
 def test_kubeedge_s_library_may_be_insisted_on(execute):
     done = execute("", before=("--library", "kubeedge"))
-    assert done.returncode == 7
+    assert done.returncode == WorkerLibraryError.exit_code
     assert "PYTHONPATH" in done.stderr

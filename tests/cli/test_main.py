@@ -1,9 +1,11 @@
+import re
 import subprocess
 import sys
 
 import pytest
 
-from sedna_tinyms.cli import COMMANDS, main
+from sedna_tinyms.cli import COMMANDS
+from sedna_tinyms.errors import StorageError
 
 
 def command(*arguments):
@@ -35,27 +37,23 @@ def test_each_command_explains_itself_without_mindspore():
     ("words", "meant"),
     [(["rnu"], "run"), (["model", "verfy"], "verify"), (["bench", "updaet"], "update")],
 )
-def test_a_word_that_is_none_is_told_the_nearest(words, meant, capsys):
-    with pytest.raises(SystemExit) as ended:
-        main(words)
-    assert ended.value.code == 2
-    assert capsys.readouterr().err.endswith(f"(did you mean '{meant}'?)\n")
+def test_a_word_that_is_none_is_told_the_nearest(words, meant, cli):
+    answer = cli(*words)
+    assert answer.exit_code == 2
+    _, _, hint = answer.err.rpartition("(")
+    assert re.findall("'(.*?)'", hint) == [meant]
 
 
 @pytest.mark.parametrize(
     "words", [["status", ""], ["model", "list", ""], ["validate", "job.yaml", "--root", ""]]
 )
-def test_an_empty_word_is_no_path(words, capsys):
-    with pytest.raises(SystemExit) as ended:
-        main(words)
-    assert ended.value.code == 2
-    assert "an empty word is no path" in capsys.readouterr().err
+def test_an_empty_word_is_no_path(words, cli, snapshot):
+    answer = cli(*words)
+    assert answer.exit_code == 2
+    assert answer.err.rpartition("argument ")[2] == snapshot
 
 
 @pytest.mark.parametrize("words", [["status"], ["model", "verify"], ["exec"]])
-def test_a_name_that_no_file_can_have_is_no_traceback(words, capsys):
-    assert main([*words, "x" * 300]) == 13
-    error = capsys.readouterr().err
-    assert error.startswith(f"sedna-tinyms {words[0]}: ")
-    assert "File name too long" in error
-    assert error.endswith("run: sedna-tinyms help exit-code 13)\n")
+def test_a_name_that_no_file_can_have_is_no_traceback(words, refused):
+    name = "x" * 300
+    refused(StorageError, "storage", *words, name, path=name)
