@@ -111,6 +111,7 @@ autosummary_context = {
     "documented_elsewhere": ["sedna_tinyms.tinyms.data.LabelledImages"],  # in sedna_tinyms.pictures
 }
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
 autodoc_typehints = "none"  # the docstrings name the types
 numpydoc_show_class_members = False  # autodoc lists them
 default_role = "py:obj"
