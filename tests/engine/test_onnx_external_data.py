@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sedna_tinyms.engine import open_engine
+from sedna_tinyms.engine import available_engines, open_engine
 from sedna_tinyms.errors import ModelFileError
 
 onnx = pytest.importorskip("onnx")
@@ -47,7 +47,7 @@ def content(made):
 
 
 @pytest.mark.parametrize("make", [as_initializer, as_constant, in_a_branch])
-@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("engine", available_engines())
 def test_weights_in_another_file_are_refused(tmp_path, make, engine, raises):
     (tmp_path / "secret").write_bytes(np.ones(4, np.float32).tobytes())
     model = content(make(outside(str(tmp_path / "secret"))))
