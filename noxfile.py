@@ -34,6 +34,22 @@ DEFAULT_TIER = "not slow and not browser and not index"
 CORE = ("tests/tinyms", "tests/backend", "tests/learning", "tests/estimators")
 """Tests of everything that calls MindSpore."""
 
+EDGE = (
+    *("tests/artifact", "tests/cli", "tests/diagnosis", "tests/engine", "tests/jobs"),
+    *("tests/learning", "tests/pictures", "tests/sedna", "tests/testing", "tests/test_plugin.py"),
+    *("tests/backend/test_backend_versions.py", "tests/estimators/test_model_canary.py"),
+    *("tests/estimators/test_onnx_versions.py", "tests/test_onednn.py"),
+    "tests/test_outcomes.py",
+)
+"""Tests of what runs without MindSpore."""
+
+NOT_EDGE = (
+    "tests/learning/test_frozen_backbone.py",
+    "tests/learning/test_opinions.py",
+    "tests/learning/test_softmax_regression.py",
+)
+"""Tests among them that need MindSpore or SciPy."""
+
 NEEDS = re.compile(r"(?P<name>[\w.-]+)>=(?P<lowest>[\w.]+),<[\w.]+")
 """A dependency as pyproject.toml states it."""
 
@@ -72,10 +88,14 @@ def mindspore(session: nox.Session, mindspore: str) -> None:
 
 @nox.session(python=USUAL_PYTHON)
 def edge(session: nox.Session) -> None:
-    """Run the tests of what an edge node does, where there is no MindSpore."""
-    session.install("-e", ".[edge,dev]")
-    require_absent(session, "mindspore", "openvino", "flask")
-    run_tests(session, EDGE)
+    """Run the tests of what an edge node does, where there is no MindSpore.
+
+    The tests write their models with onnx. That a node does without is a test of its own, which
+    installs the extra from a package index: ``tests/edge``.
+    """
+    session.install("-e", ".[edge,dev]", "onnx")
+    require_absent(session, "mindspore", "openvino", "flask", "scipy")
+    run_tests(session, [*EDGE, *(f"--ignore={path}" for path in NOT_EDGE)])
 
 
 @nox.session(python=USUAL_PYTHON)
@@ -105,9 +125,6 @@ def docs(session: nox.Session) -> None:
     session.install("-e", ".[docs]")
     where = ("-c", "docs", ".", "docs/_build/html")
     session.run("sphinx-build", "-W", "--keep-going", *where, *session.posargs)
-
-
-EDGE = ("tests/edge",)
 
 
 def run_tests(session: nox.Session, paths: Sequence[str] = (), **environment: str) -> None:
