@@ -2,37 +2,16 @@
 
 import json
 import os
+import random
 import signal
-import subprocess
-import sys
+import time
 
 import pytest
+from forked_command import FORKING, LIMIT_SECONDS
+from short_lived_runner import live_for
 from toy_job import ToyJob
 
 from sedna_tinyms.jobs.events import RoundFinished
-
-LIVES_FOR_ONE_ENTRY = """
-import os, signal, sys
-from sedna_tinyms.jobs.journal import Journal
-from sedna_tinyms.jobs.manifest.loading import load_job
-from sedna_tinyms.jobs.runner import JobRunner
-
-yaml, root, moment = sys.argv[1:]
-append, appended = Journal.append, 0
-
-def append_and_die(journal, kind, **data):
-    global appended
-    counts = kind not in ("run_begins", "inference_ends")  # which each process has anew
-    if counts and appended == 1 and moment == "before the next":
-        os.kill(os.getpid(), signal.SIGKILL)
-    append(journal, kind, **data)
-    appended += counts
-    if counts and moment == "at once":
-        os.kill(os.getpid(), signal.SIGKILL)
-
-Journal.append = append_and_die
-JobRunner(load_job(yaml), root, rounds=2, resume=True, poll_seconds=0.02, quiet_seconds=0).run()
-"""
 
 PLAN = {1: {"accuracy": 0.7}, 2: {"accuracy": 0.6}}
 
@@ -62,9 +41,30 @@ def finished_rounds(toy_job):
     return text.count('"kind": "round_ends"')
 
 
+def kill_again_and_again(job, moment, every, first, **yaml):
+    """Run a job to its end, killed every so many entries; return how often that was."""
+    path, kills, arrived = job.yaml(**yaml), 0, False
+    while kills < 100:
+        lifetime = every if kills else first
+        runner = FORKING.Process(target=live_for, args=(lifetime, moment, path, job.root))
+        runner.start()
+        deadline = time.monotonic() + LIMIT_SECONDS
+        while runner.exitcode is None and time.monotonic() < deadline:
+            if finished_rounds(job) and not arrived:
+                arrived = bool(job.add_samples(10))
+            runner.join(0.01)
+        assert runner.exitcode in (0, -signal.SIGKILL)
+        if runner.exitcode == 0:
+            return kills
+        kills += 1
+    raise AssertionError("it does not get on")
+
+
 @pytest.mark.parametrize("hot", [False, True], ids=["cold", "hot"])
 @pytest.mark.parametrize("moment", ["at once", "before the next"])
-def test_the_table_is_the_same_with_a_kill_at_every_entry(tmp_path, hot, moment):
+@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.slow)])
+def test_the_table_is_the_same_with_a_kill_at_every_entry(tmp_path, hot, moment, every):
+    """Or at every third, from a first one that is drawn."""
     whole, killed = ToyJob(tmp_path / "whole"), ToyJob(tmp_path / "killed")
     for job in (whole, killed):
         job.plan(PLAN)
@@ -72,19 +72,10 @@ def test_the_table_is_the_same_with_a_kill_at_every_entry(tmp_path, hot, moment)
     whole.on(RoundFinished, lambda event: event.record.round == 1 and whole.add_samples(10))
     whole.runner(rounds=2, hot=hot).run()
 
-    yaml, kills, more = killed.yaml(hot=hot), 0, True
-    while True:
-        if finished_rounds(killed) and more:
-            more = bool(killed.add_samples(10)) and False
-        program = [sys.executable, "-c", LIVES_FOR_ONE_ENTRY, yaml, killed.root, moment]
-        code = subprocess.run(program, timeout=60).returncode
-        if code == 0:
-            break
-        assert code == -signal.SIGKILL
-        kills += 1
-        assert kills < 100
-    print(f"{'hot' if hot else 'cold'}, {moment}: {kills} kills survived")
-    assert kills > 25
+    first = random.randint(1, every)
+    kills = kill_again_and_again(killed, moment, every, first, hot=hot)
+    print(f"{'hot' if hot else 'cold'}, {moment}, from entry {first} on: {kills} kills survived")
+    assert kills > 25 / every
     assert table(killed) == table(whole)
     leftovers = [path.name for path in killed.deployed.parent.iterdir()]
     assert leftovers == ["model.ckpt"]
