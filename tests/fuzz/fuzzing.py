@@ -1,4 +1,4 @@
-"""What the fuzz tests share: bounded and repeatable settings, damaged files, trees to compare."""
+"""What the fuzz tests share: short and long rounds, damaged files, trees to compare."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 
-from hypothesis import HealthCheck, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 FACTOR = int(os.environ.get("FUZZ_FACTOR", "1"))
 """How many times the usual number of examples to try; beyond 1, pass ``--timeout 0`` too."""
+
+SHORT_ROUND = 10
+"""Every so many of the examples are tried in a short round, but not fewer than that."""
 
 NO_HANG_SECONDS = 20.0
 """For one example, of the processor's time: a machine may do other things too."""
@@ -24,30 +28,39 @@ TRIED: Counter[str] = Counter()
 """How many examples each test was really given."""
 
 
-def bounded(examples):
-    """Give a test the same examples every time, none of which may hang, and count them."""
+def fuzzed(examples, **strategies):
+    """Make two tests of one: a short round, and a slow one called ``..._at_length``.
+
+    Both are given the same examples every time, none of which may hang, and are counted.
+    """
+
+    def decorate(test):
+        long = pytest.mark.slow(_given(test, strategies, examples * FACTOR))
+        long.__name__ = f"{test.__name__}_at_length"
+        test.__globals__[long.__name__] = long  # where pytest looks for tests
+        return _given(test, strategies, max(SHORT_ROUND, examples // SHORT_ROUND))
+
+    return decorate
+
+
+def _given(test, strategies, examples):
+    @functools.wraps(test)
+    def counted(*args, **kwargs):
+        TRIED[f"{test.__module__}::{test.__name__}"] += 1
+        began = time.process_time()
+        test(*args, **kwargs)
+        assert time.process_time() - began < NO_HANG_SECONDS
+
     limits = settings(
-        max_examples=examples * FACTOR,
+        max_examples=examples,
         derandomize=True,
         database=None,
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-
-    def decorate(given_test):
-        tried = given_test.hypothesis.inner_test
-
-        @functools.wraps(tried)
-        def counted(*args, **kwargs):
-            TRIED[f"{tried.__module__}::{tried.__name__}"] += 1
-            began = time.process_time()
-            tried(*args, **kwargs)
-            assert time.process_time() - began < NO_HANG_SECONDS
-
-        given_test.hypothesis.inner_test = counted
-        return limits(given_test)
-
-    return decorate
+    given_test = given(**strategies)(test)
+    given_test.hypothesis.inner_test = counted
+    return limits(given_test)
 
 
 @st.composite

@@ -5,8 +5,8 @@ import tempfile
 
 import numpy as np
 import pytest
-from fuzzing import PLAIN, at_places, bounded, damaged, snapshot, untouched, with_value
-from hypothesis import example, given
+from fuzzing import PLAIN, at_places, damaged, fuzzed, snapshot, untouched, with_value
+from hypothesis import example
 from hypothesis import strategies as st
 from small_checkpoint import write_checkpoint
 from small_onnx import write_classifier
@@ -46,8 +46,9 @@ def _only_the_room(room, monkeypatch):
 # --- datasets and the journal -------------------------------------------------------------------
 
 
-@bounded(200)
-@given(parts=st.lists(st.binary(max_size=60) | st.text(max_size=30).map(str.encode), max_size=6))
+@fuzzed(
+    200, parts=st.lists(st.binary(max_size=60) | st.text(max_size=30).map(str.encode), max_size=6)
+)
 @example([b"\xef\xbb\xbf\r\n\r\n", b"\n", b"\0\n"])
 @example([b"a" * 70_000 + b"\n"])
 def test_dataset_lines(room, parts):
@@ -77,8 +78,7 @@ def journal(room):
     return journal.path.read_bytes()
 
 
-@bounded(250)
-@given(data=st.data())
+@fuzzed(250, data=st.data())
 def test_a_journal(room, journal, data):
     path = room / "journal.jsonl"
     path.write_bytes(data.draw(damaged(journal) | st.binary(max_size=100)))
@@ -93,8 +93,7 @@ def test_a_journal(room, journal, data):
     assert Journal(path).entries[:-1] == read.entries
 
 
-@bounded(100)
-@given(line=PLAIN, kept=st.booleans())
+@fuzzed(100, line=PLAIN, kept=st.booleans())
 @example(line="[" * 100_000, kept=False)
 def test_a_journal_with_any_line(room, line, kept, journal):
     path = room / "journal.jsonl"
@@ -115,8 +114,7 @@ def weights(room):
     }
 
 
-@bounded(400)
-@given(data=st.data(), suffix=st.sampled_from([".ckpt", ".onnx"]))
+@fuzzed(400, data=st.data(), suffix=st.sampled_from([".ckpt", ".onnx"]))
 def test_weights_read_by_their_bytes(weights, data, suffix):
     content = data.draw(damaged(weights[suffix]) | st.binary(max_size=200))
     try:
@@ -125,8 +123,7 @@ def test_weights_read_by_their_bytes(weights, data, suffix):
         return
 
 
-@bounded(120)
-@given(data=st.data())
+@fuzzed(120, data=st.data())
 def test_an_onnx_file_in_an_engine(room, weights, data):
     path = room / "deploy.onnx"
     path.write_bytes(data.draw(damaged(weights[".onnx"])))
@@ -146,8 +143,7 @@ def version(room, weights):
     return write_version(room / "version", files, describe(files))
 
 
-@bounded(200)
-@given(data=st.data())
+@fuzzed(200, data=st.data())
 def test_a_model_version(version, data):
     names = sorted(path.name for path in version.directory.iterdir())
     changed = version.directory / data.draw(st.sampled_from(names))
@@ -163,8 +159,7 @@ def test_a_model_version(version, data):
         changed.write_bytes(whole)
 
 
-@bounded(200)
-@given(data=st.data(), name=st.sampled_from(["model.json", "manifest.json"]))
+@fuzzed(200, data=st.data(), name=st.sampled_from(["model.json", "manifest.json"]))
 def test_a_model_version_that_says_anything(version, data, name):
     changed = version.directory / name
     whole = changed.read_bytes()
@@ -185,8 +180,7 @@ def test_a_model_version_that_says_anything(version, data, name):
 # --- what training keeps ------------------------------------------------------------------------
 
 
-@bounded(250)
-@given(data=st.data())
+@fuzzed(250, data=st.data())
 def test_a_replay_memory(room, data):
     whole = room / "whole.memory.npz"
     if not whole.exists():
@@ -202,8 +196,7 @@ def test_a_replay_memory(room, data):
     assert len(memory) == 6
 
 
-@bounded(150)
-@given(data=st.data())
+@fuzzed(150, data=st.data())
 def test_a_state_file(room, data):
     path = room / "model.state.npz"
     write_state(path, "ewc", {"weights": np.ones((3, 2), np.float32)})
@@ -215,8 +208,7 @@ def test_a_state_file(room, data):
     assert all(np.isfinite(array).all() for array in state.values())
 
 
-@bounded(250)
-@given(data=st.data())
+@fuzzed(250, data=st.data())
 def test_a_segment_of_activations(room, data):
     directory = room / "activations"
     digests = [f"{number:064x}" for number in range(1, 5)]
@@ -258,8 +250,7 @@ PATHS = NO_NETWORK | st.sampled_from(["/", ".", "..", "\0", "\ud800", "/dev/zero
 CONFIG = {"model_config": {"model_path": "m.onnx", "model_update_time": "1"}}
 
 
-@bounded(250)
-@given(content=st.binary(max_size=100) | damaged(json.dumps(CONFIG).encode()))
+@fuzzed(250, content=st.binary(max_size=100) | damaged(json.dumps(CONFIG).encode()))
 @example(b"[" * 100_000)
 @example(b'{"model_config": {"model_path": "/", "model_update_time": ' + b"9" * 5000 + b"}}")
 def test_any_config_of_a_hot_update(room, thread, content):
@@ -269,8 +260,7 @@ def test_any_config_of_a_hot_update(room, thread, content):
     assert thread.backend.models == []
 
 
-@bounded(150)
-@given(path=PATHS | PLAIN.filter(lambda value: "://" not in str(value)), version=PLAIN)
+@fuzzed(150, path=PATHS | PLAIN.filter(lambda value: "://" not in str(value)), version=PLAIN)
 def test_any_model_path_of_a_hot_update(room, thread, path, version):
     config = {"model_config": {"model_path": path, "model_update_time": version}}
     (room / "model_config.json").write_text(json.dumps(config))
@@ -288,8 +278,7 @@ def is_json(value):
     return True
 
 
-@bounded(200)
-@given(version=st.text(max_size=300) | PLAIN)
+@fuzzed(200, version=st.text(max_size=300) | PLAIN)
 @example(float("inf"))
 @example("../../../../etc/cron.d/x")
 @example("a" * 5000)

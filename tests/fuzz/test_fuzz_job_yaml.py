@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from fuzzing import PLAIN, at_places, bounded, damaged, untouched, with_value
-from hypothesis import example, given
+from fuzzing import PLAIN, at_places, damaged, fuzzed, untouched, with_value
+from hypothesis import example
 from hypothesis import strategies as st
 
 from sedna_tinyms.errors import JobSpecError
@@ -44,8 +44,7 @@ def test_the_example_is_a_job(directory):
     assert load(directory, yaml.safe_dump_all(DOCUMENTS).encode()) is not None
 
 
-@bounded(150)
-@given(content=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+@fuzzed(150, content=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 @example(BOMB)
 @example(b"[" * 50_000)
 @example(b"{a: " * 50_000)
@@ -60,14 +59,12 @@ def test_any_content(directory, content):
     load(directory, content)
 
 
-@bounded(150)
-@given(content=damaged(CONTENT))
+@fuzzed(150, content=damaged(CONTENT))
 def test_the_example_damaged(directory, content):
     load(directory, content)
 
 
-@bounded(120)
-@given(place=st.sampled_from(PLACES), value=PLAIN)
+@fuzzed(120, place=st.sampled_from(PLACES), value=PLAIN)
 def test_the_example_with_another_value_anywhere(directory, place, value):
     changed = with_value(DOCUMENTS, place, value)
     documents = changed if isinstance(changed, list) else [changed]
@@ -75,8 +72,8 @@ def test_the_example_with_another_value_anywhere(directory, place, value):
     load(directory, text.encode("utf-8", "surrogatepass"))
 
 
-@bounded(100)
-@given(
+@fuzzed(
+    100,
     place=st.sampled_from(PLACES),
     word=st.sampled_from([".inf", "-.inf", ".nan", "1e400", "0o777", "~", "''", "9" * 400, "<<"]),
 )

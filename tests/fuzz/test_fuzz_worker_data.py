@@ -5,8 +5,8 @@ import json
 
 import numpy as np
 import pytest
-from fuzzing import PLAIN, at_places, bounded, damaged, untouched, with_value
-from hypothesis import example, given
+from fuzzing import PLAIN, at_places, damaged, fuzzed, untouched, with_value
+from hypothesis import example
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -47,8 +47,7 @@ def room(tmp_path_factory):
     return tmp_path_factory.mktemp("data")
 
 
-@bounded(150)
-@given(content=st.binary(max_size=120) | st.text(max_size=60).map(str.encode))
+@fuzzed(150, content=st.binary(max_size=120) | st.text(max_size=60).map(str.encode))
 @example(b"a" * 60_000 + b" bolt\n")
 @example(b"a.png bolt\n\0 bolt\n../../etc/passwd gear\n")
 @example("a.png bolt\x0cb.png gear\u2028c.png bolt\n".encode())
@@ -67,8 +66,7 @@ def test_the_lines_of_a_data_file(room, content):
     assert len(samples.pictures) == len(samples.labels)
 
 
-@bounded(100)
-@given(content=st.binary(max_size=120) | st.text(max_size=60).map(str.encode))
+@fuzzed(100, content=st.binary(max_size=120) | st.text(max_size=60).map(str.encode))
 @example(b"a,b\n" + b"x" * 200_000 + b",1\n")
 @example(b'a,b\n"\0,1\n')
 def test_a_table(room, content):
@@ -80,8 +78,7 @@ def test_a_table(room, content):
         return
 
 
-@bounded(150)
-@given(place=st.sampled_from(at_places(COCO)), value=PLAIN)
+@fuzzed(150, place=st.sampled_from(at_places(COCO)), value=PLAIN)
 @example(place=("annotations", 0, "bbox", 0), value=10**400)
 @example(place=("annotations", 0, "bbox", 0), value=float("nan"))
 def test_an_annotation_file(room, place, value):
@@ -93,8 +90,7 @@ def test_an_annotation_file(room, place, value):
         return
 
 
-@bounded(60)
-@given(content=st.binary(max_size=80))
+@fuzzed(60, content=st.binary(max_size=80))
 @example(b"[" * 100_000)
 def test_an_annotation_file_of_any_content(room, content):
     path = room / "data.json"
@@ -105,9 +101,8 @@ def test_an_annotation_file_of_any_content(room, content):
         return
 
 
-@bounded(150)
+@fuzzed(150, data=st.data(), kind=st.sampled_from(sorted(PICTURES)))
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of odd metadata
-@given(data=st.data(), kind=st.sampled_from(sorted(PICTURES)))
 def test_a_picture_file(room, data, kind):
     path = room / f"picture.{kind.lower()}"
     path.write_bytes(data.draw(damaged(PICTURES[kind])))
@@ -118,8 +113,7 @@ def test_a_picture_file(room, data, kind):
     assert (pixels.shape, pixels.dtype) == ((1, 3, 8, 8), np.uint8)
 
 
-@bounded(150)
-@given(place=st.sampled_from(at_places(SERVABLES)), value=PLAIN)
+@fuzzed(150, place=st.sampled_from(at_places(SERVABLES)), value=PLAIN)
 def test_what_servable_json_says(room, place, value):
     (room / CATALOGUE).write_text(json.dumps(with_value(SERVABLES, place, value)))
     with untouched(room):

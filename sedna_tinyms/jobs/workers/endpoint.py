@@ -133,6 +133,7 @@ class Endpoint:
 
 
 class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # beyond the usual 5, a connection is tried again seconds later
     daemon_threads = True
     block_on_close = False  # a client that keeps its connection open must not delay the end
 
