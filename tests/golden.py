@@ -68,7 +68,7 @@ class RoomMessages(AmberSnapshotExtension):
 
 
 def settled(text: str) -> str:
-    """Return a text with its changing parts replaced: directories, ports, process numbers, digests."""
+    """Return a text with its changing parts replaced: directories, ports, processes, digests."""
     for pattern, stand_in in CHANGING:
         text = re.sub(pattern, stand_in, text)
     return text
