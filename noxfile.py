@@ -48,7 +48,7 @@ NOT_EDGE = (
     "tests/learning/test_opinions.py",
     "tests/learning/test_softmax_regression.py",
 )
-"""Tests among them that need MindSpore or SciPy."""
+"""Tests among them that need MindSpore."""
 
 NEEDS = re.compile(r"(?P<name>[\w.-]+)>=(?P<lowest>[\w.]+),<[\w.]+")
 """A dependency as pyproject.toml states it."""
@@ -94,7 +94,7 @@ def edge(session: nox.Session) -> None:
     installs the extra from a package index: ``tests/edge``.
     """
     session.install("-e", ".[edge,dev]", "onnx")
-    require_absent(session, "mindspore", "openvino", "flask", "scipy")
+    require_absent(session, "mindspore", "openvino", "flask")
     run_tests(session, [*EDGE, *(f"--ignore={path}" for path in NOT_EDGE)])
 
 
@@ -121,10 +121,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python=USUAL_PYTHON)
 def docs(session: nox.Session) -> None:
-    """Build the pages; a warning is an error."""
+    """Build the documentation site; a warning is an error."""
     session.install("-e", ".[docs]")
-    where = ("-c", "docs", ".", "docs/_build/html")
-    session.run("sphinx-build", "-W", "--keep-going", *where, *session.posargs)
+    built = ["-c", "docs", ".", "docs/_build/html"]
+    session.run("sphinx-build", "-q", "-W", "--keep-going", *built, *session.posargs)
 
 
 def run_tests(session: nox.Session, paths: Sequence[str] = (), **environment: str) -> None:

@@ -30,6 +30,14 @@ def test_the_version_is_read_from_the_source_without_importing_it():
     assert stated == [sedna_tinyms.__version__]  # a literal, which needs no import
 
 
+def test_a_citation_names_the_version_and_the_authors():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == sedna_tinyms.__version__
+    text = (ROOT / "pyproject.toml").read_text()
+    authors = re.search(r"^authors = \[(.*)\]$", text, re.M)[1]
+    assert re.findall(r'name = "(.*?)"', authors) == [each["name"] for each in citation["authors"]]
+
+
 @pytest.mark.parametrize("path", IMAGES)
 def test_the_images_of_a_job_are_those_that_are_built(path):
     built = re.search(r'variable "VERSION" {\s*default = "(.*)"', bake())[1]
