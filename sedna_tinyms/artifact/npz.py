@@ -31,5 +31,5 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
         raise
     except (OSError, EOFError, LookupError, TypeError, AttributeError, MemoryError) as error:
         raise ValueError(str(error)) from error
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # the last: it is encrypted
         raise ValueError(str(error)) from error

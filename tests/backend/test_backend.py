@@ -16,6 +16,7 @@ from backend_estimators import (
     write_dense,
     write_number,
 )
+from fsspec.core import url_to_fs
 
 from sedna_tinyms.backend import MSBackend, TinyMSBackend
 from sedna_tinyms.backend.model_files import publish
@@ -222,7 +223,7 @@ def test_nothing_of_an_earlier_model_stays_beside_a_new_one(place, tmp_path):
     for name in ("m.ckpt", "m.memory.npz"):
         (tmp_path / "saved" / name).write_text("this round's")
     publish(tmp_path / "saved", "m.ckpt", url)
-    files, parent = fsspec.url_to_fs(url.rpartition("/")[0])
+    files, parent = url_to_fs(url.rpartition("/")[0])
     found = {name.rpartition("/")[2] for name in files.find(parent, maxdepth=1)}
     assert found >= {"next.ckpt", "next.memory.npz"}
     assert not found & {"next.onnx", "next.strategy.npz"}

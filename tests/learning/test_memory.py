@@ -259,10 +259,21 @@ def rewritten(path, **changes):
     np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
 
 
+def encrypted(path):
+    """Set the flag of each entry in the archive's directory that it is encrypted."""
+    content = bytearray(path.read_bytes())
+    place = content.find(b"PK\1\2")
+    while place >= 0:
+        content[place + 8] |= 1
+        place = content.find(b"PK\1\2", place + 1)
+    path.write_bytes(content)
+
+
 DAMAGE = {
     "missing": lambda path: path.unlink(),
     "empty": lambda path: path.write_bytes(b""),
     "truncated": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "encrypted": encrypted,
     "no npz": lambda path: path.write_bytes(b"hello"),
     "other bytes": lambda path: rewritten(path, items=np.zeros((9, 2, 3), np.uint8)),
     "an array missing": lambda path: rewritten(path, ranks=None),
@@ -278,8 +289,14 @@ def test_a_broken_memory_is_refused_with_its_name(kind, saved, raises):
     _, path = saved
     DAMAGE[kind](path)
     code = {"missing": "missing-file", "version": "wrong-version"}.get(kind, "damaged")
-    ours = kind not in {"empty", "truncated", "no npz", "pickle"}  # the others are NumPy's words
-    with raises(ModelFileError, code, path=path, golden=ours):
+    theirs = {
+        "empty",
+        "truncated",
+        "encrypted",
+        "no npz",
+        "pickle",
+    }  # in NumPy's and zipfile's words
+    with raises(ModelFileError, code, path=path, golden=kind not in theirs):
         ReplayMemory.load(path, 100)
 
 
