@@ -1,3 +1,4 @@
+import gc
 import signal
 from pathlib import Path
 
@@ -33,6 +34,14 @@ def pytest_collection_modifyitems(items):
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group(item)))
     items.sort(key=lambda item: group(item) != "mindspore")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_garbage_collection():
+    """Leave out what the imports made: MindSpore collects garbage before each compilation."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
