@@ -289,7 +289,8 @@ class _Session:
     def _is_possible(self, row: Row) -> bool:
         missing = [module for module in row.needs if not find_spec(module)]
         if missing:
-            self._leave_out(row.name, f"{', '.join(missing)} is not installed")
+            why = f"{', '.join(missing)} is not installed"
+            self._leave_out(row.name, why, "missing-extra")
         return not missing
 
     def _measure(self, place: int, row: Row, number: int) -> None:
@@ -299,13 +300,13 @@ class _Session:
         except WorkerError as error:
             self.failed.add(place)
             self.measured.pop(place, None)
-            self._leave_out(row.name, str(error))
+            self._leave_out(row.name, str(error), error.code)
         else:
             self.measured.setdefault(place, []).append(numbers)
             print(f"{row.name}: measured", file=sys.stderr, flush=True)
 
-    def _leave_out(self, name: str, why: str) -> None:
-        entry = {"name": name, "why": why}
+    def _leave_out(self, name: str, why: str, code: str) -> None:
+        entry = {"name": name, "why": why, "code": code}
         if entry not in self.left_out:  # rows of one name are missing for one reason
             self.left_out.append(entry)
         print(f"{name}: left out: {why}", file=sys.stderr, flush=True)

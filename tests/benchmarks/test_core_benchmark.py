@@ -1,8 +1,10 @@
 """The benchmark of the core measures what it says, on the smallest work there is."""
 
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,16 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.mark.parametrize(
-    ("side", "task"), [("TinyMS core", "train"), ("MindSpore as it comes", "predict one")]
+    ("side", "task"),
+    [
+        ("TinyMS core", "predict one"),
+        pytest.param("TinyMS core", "train", marks=pytest.mark.slow),
+        pytest.param("MindSpore as it comes", "predict one", marks=pytest.mark.slow),
+    ],
 )
 def test_a_row_has_its_times(side, task, tmp_path):
     sizes = ("1", "2", "60")
+    began = time.perf_counter()
     done = subprocess.run(
         [sys.executable, BENCHMARKS / "core.py", "--measure", side, "lenet5", task, *sizes],
         cwd=tmp_path,
@@ -23,11 +31,12 @@ def test_a_row_has_its_times(side, task, tmp_path):
         timeout=240,
         check=True,
     )
+    elapsed = time.perf_counter() - began
     row = json.loads(done.stdout.splitlines()[-1])
     assert row["repeats"] == 2
-    assert 0 < row["min_s"] <= row["median_s"]
-    assert row["first_s"] > 0
-    assert row["processor_min_s"] > 0
+    assert row["min_s"] <= row["median_s"] < row["first_s"]  # which compiles
+    assert row["first_s"] + row["repeats"] * row["median_s"] < elapsed
+    assert row["processor_min_s"] < elapsed * os.cpu_count()
 
 
 @pytest.mark.parametrize("network", ["mobilenetv2", "lenet5"])

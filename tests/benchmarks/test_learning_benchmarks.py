@@ -1,15 +1,14 @@
 """The benchmarks of learning and of the edge, whole, on a tiny network and a few drawn pictures."""
 
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from scale import draw_pictures
-
-pytest.importorskip("mindspore")
-pytest.importorskip("onnxruntime")
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -41,26 +40,33 @@ def bench(name, world, tmp_path, *arguments):
     given = ["--data", data, "--weights", weights, "--size", "32", "--width", "0.35"]
     out = tmp_path / "out.json"
     command = [sys.executable, BENCHMARKS / f"{name}.py", *given, "--repeat", "1", *arguments]
+    began = time.monotonic()
     done = subprocess.run(
         [*command, "--json", out], capture_output=True, text=True, timeout=280, check=False
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(out.read_text())
+    return json.loads(out.read_text()) | {"elapsed": time.monotonic() - began}
 
 
+@pytest.mark.slow
 def test_update_measures_a_round_against_its_floor(world, tmp_path):
     report = bench("update", world, tmp_path, "--rows", "head,floor,full-pytorch", "--images", "9")
     assert (report["domain"], report["train_images"], report["classes"]) == ("day", 9, 3)
     rows = {row["name"]: row for row in report["rows"]}
     assert rows["head"]["ratio_to_floor"] == rows["head"]["seconds"] / rows["floor"]["seconds"]
     assert rows["floor"]["ratio_to_floor"] == 1
-    assert rows["head"]["processor_seconds"] > 0
+    for row in (rows["head"], rows["floor"]):
+        assert row["processor_seconds"] <= 1.1 * row["seconds"] * os.cpu_count() + 0.1
+    assert rows["head"]["seconds"] + rows["floor"]["seconds"] < report["elapsed"]
+    parts = rows["head"]["seconds_forward"] + rows["head"]["seconds_training"]
+    assert parts <= rows["head"]["seconds"]
     assert 0 <= rows["head"]["accuracy"] <= 1
     assert rows["head"]["peak_memory_mb"] > rows["floor"]["peak_memory_mb"] > 50
     left_out = [row["name"] for row in report["left_out"]]
     assert ("full-pytorch" in rows) != (left_out == ["full-pytorch"])
 
 
+@pytest.mark.slow
 def test_edge_measures_each_engine_and_batch(world, tmp_path):
     rows = "onnxruntime,onnxruntime-alone"
     options = ("--batch-sizes", "1,3", "--seconds", "0.1")
@@ -70,12 +76,15 @@ def test_edge_measures_each_engine_and_batch(world, tmp_path):
     ours, alone = found["onnxruntime", 3], found["onnxruntime-alone", 3]
     assert ours["accuracy"] == alone["accuracy"]
     assert ours["install_mb"] > alone["install_mb"] > 20
-    for row in found.values():
-        assert row["ms_per_image"] > 0
+    for (_, batch), row in found.items():
+        # A tenth of a second or ten batches were measured, and the first answer before them.
+        assert row["ms_per_image"] <= row["ms_per_image_median"]
+        seconds = 10 * batch * row["ms_per_image"] / 1000 + row["first_answer_seconds"]
+        assert seconds < report["elapsed"]
         assert row["resident_mb"] > 20
-        assert 0 < row["first_answer_seconds"] < 120
 
 
+@pytest.mark.slow
 def test_a_stream_is_learnt_round_after_round(world, tmp_path):
     rows = "latent-20,joint,classes-head"
     options = ("--rows", rows, "--seeds", "0", "--epochs", "1")
@@ -94,6 +103,7 @@ def test_a_stream_is_learnt_round_after_round(world, tmp_path):
     assert None not in groups[1]
 
 
+@pytest.mark.slow
 def test_scale_begins_each_round_from_the_last(world, tmp_path):
     options = ("--images", "20", "--most", "40", "--strategy", "head")
     report = bench("scale", world, tmp_path, *options)

@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("mindspore")
-pytest.importorskip("onnxruntime")
-
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "soak.py"
 
 
+@pytest.mark.slow
 def test_what_fails_is_what_has_to_and_nothing_is_left(tmp_path):
     options = ["--rounds", "3", "--minutes", "0.01", "--mistake-every", "4"]
     command = [sys.executable, str(SCRIPT), *options, "--json", str(tmp_path / "soak.json")]

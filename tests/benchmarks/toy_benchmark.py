@@ -27,7 +27,7 @@ def quick(options, run):
 
 
 def failing(options, run):
-    raise DatasetError("the row's own complaint")
+    raise DatasetError("the row's own complaint", code="toy")
 
 
 def finish(rows):
