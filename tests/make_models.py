@@ -4,7 +4,7 @@ The weights are this project's own: MobileNetV2 of width 0.1, trained from rando
 pictures of three colours. Nothing but the versions of MindSpore and NumPy, and the processor,
 changes them. Run this again if the names or shapes of the network's parameters change::
 
-    python tests/make_models.py
+    PYTHONPATH=. python tests/make_models.py
 """
 
 from __future__ import annotations
