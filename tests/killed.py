@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ DRIVER = """
 import os, shutil, signal, sys
 from pathlib import Path
 
-template, copies = map(Path, sys.argv[1:])
+template, copies = map(Path, sys.argv[1:3])
+step, every = map(int, sys.argv[3:])
 
 def arm(deadly):
     steps = iter(range(1, 100_000))
@@ -27,9 +29,9 @@ def arm(deadly):
 shutil.copytree(template, copies / "whole")
 work(copies / "whole")
 
-step = 0
+steps = []
 while True:
-    step += 1
+    steps.append(step)
     directory = copies / str(step)
     shutil.copytree(template, directory)
     process = os.fork()
@@ -41,12 +43,15 @@ while True:
     if status == 0:
         break
     assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, status
-print(step)
+    step += every
+print(*steps)
 """
 
 
-def kill_at_every_step(work: str, template: Path, copies: Path) -> list[Path]:
+def kill_at_every_step(work: str, template: Path, copies: Path, every: int = 1) -> list[Path]:
     """Run a program again and again, killed one step further each time, until it ends.
+
+    If `every` is more than 1, it is killed so many steps further, from a first one that is drawn.
 
     Parameters
     ----------
@@ -62,11 +67,12 @@ def kill_at_every_step(work: str, template: Path, copies: Path) -> list[Path]:
     list of Path
         The copies as the killed processes left them, and the last as the whole run did.
     """
+    program = [sys.executable, "-c", work + DRIVER]
     done = subprocess.run(
-        [sys.executable, "-c", work + DRIVER, str(template), str(copies)],
+        [*program, str(template), str(copies), str(random.randint(1, every)), str(every)],
         capture_output=True,
         text=True,
         timeout=250,
     )
     assert done.returncode == 0, done.stderr
-    return [copies / str(step) for step in range(1, int(done.stdout) + 1)]
+    return [copies / step for step in done.stdout.split()]

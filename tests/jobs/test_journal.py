@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -39,6 +40,26 @@ def test_what_was_appended_is_read_again(tmp_path_factory, written):
     for kind, data in written:
         journal.append(kind, **data)
     assert Journal(path).entries == tuple(Entry(kind, data) for kind, data in written)
+
+
+def test_an_entry_is_on_the_disk_when_append_returns(path, monkeypatch):
+    done, write = [], os.write
+
+    def note(what, handle):
+        done.append((what, str(Path(f"/proc/self/fd/{handle}").readlink())))
+
+    def write_and_note(handle, data):
+        note("write", handle)
+        return write(handle, data)
+
+    monkeypatch.setattr(os, "write", write_and_note)
+    monkeypatch.setattr(os, "fsync", lambda handle: note("fsync", handle))
+    journal = Journal(path)
+    journal.append("counted", number=1)
+    assert done == [("write", str(path)), ("fsync", str(path)), ("fsync", str(path.parent))]
+    done.clear()
+    journal.append("counted", number=2)
+    assert done == [("write", str(path)), ("fsync", str(path))]
 
 
 def test_a_later_run_goes_on_where_the_earlier_stopped(path):

@@ -43,7 +43,7 @@ def test_another_run_goes_on_with_the_same_versions(toy_job, store):
     play(toy_job, [0.7])
     before = store.deployed()
     toy_job.runner(rounds=1, on_event=lambda _: None).run()
-    assert store.deployed().version in (2, 3)
+    assert store.deployed().version == 2
     assert store.numbers() == [1, 2, 3]
     assert store.open(2).digest == before.sha256
 

@@ -41,7 +41,7 @@ def endpoint(delivered):
 
 def post(endpoint, content, name="train-worker-abcde", path=None):
     data = content if isinstance(content, bytes) else json.dumps(content).encode()
-    client = HTTPConnection(endpoint.url.removeprefix("http://"), timeout=5)
+    client = HTTPConnection(endpoint.url.removeprefix("http://"), timeout=60)
     with closing(client):
         client.request("POST", path or f"/sedna/workers/{name}/info", body=data)
         response = client.getresponse()
@@ -150,7 +150,7 @@ def test_it_listens_on_loopback_only_and_frees_the_port_at_the_end(raises):
         with raises(EndpointError, "cannot-listen", port=int(port), golden=False):
             Endpoint(lambda _: None, port=int(port))
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((host, int(port)), timeout=5)
+        socket.create_connection((host, int(port)), timeout=60)
 
 
 def test_a_port_beyond_the_range_is_an_error_too(raises):
@@ -159,7 +159,7 @@ def test_a_port_beyond_the_range_is_an_error_too(raises):
 
 
 def test_a_length_that_is_no_number_to_python_is_answered(endpoint, delivered):
-    client = HTTPConnection(endpoint.url.removeprefix("http://"), timeout=5)
+    client = HTTPConnection(endpoint.url.removeprefix("http://"), timeout=60)
     with closing(client):
         client.putrequest("POST", "/sedna/workers/w/info")
         client.putheader("Content-Length", "9" * 5000)
