@@ -43,6 +43,7 @@ def by_launcher(processes):
     return BIN / "msrun", *options, *address, "--join=True", "--log_dir=logs"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (BIN / "msrun").exists(), reason="MindSpore's msrun is not installed")
 def test_two_processes_train_as_one(tmp_path):
     alone = run(sys.executable, SCRIPT, "--save", "one.ckpt", directory=tmp_path)

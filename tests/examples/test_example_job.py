@@ -44,7 +44,10 @@ def paint(path, class_name, rng):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Two rounds, with pictures dropped in between: one of them broken."""
+    """Play two rounds, with pictures dropped in between, one of which is broken.
+
+    The pictures of the second round are like those of the first, so that it can teach nothing.
+    """
     base = tmp_path_factory.mktemp("example")
     rng = np.random.default_rng(0)
     rows = ["file,domain,class,split"]
@@ -75,21 +78,25 @@ def run(tmp_path_factory):
     return root
 
 
-def test_both_rounds_end_with_a_decision_on_comparable_metrics(run):
+def test_a_model_that_knows_more_is_deployed_and_one_that_does_not_is_refused(run):
     report = json.loads((run / "output/workshop/report.json").read_text())
     assert [record["round"] for record in report["rounds"]] == [1, 2]
     for record in report["rounds"]:
-        assert record["outcome"] in ("deployed", "refused"), record["reason"]
         assert record["new"].keys() == record["old"].keys()
         assert record["train_samples"] == 36
         # None where this process, which the workers descend from, is the larger one.
         assert (record["stages"]["train"]["peak_bytes"] or 0) < 2e9
         assert (record["stages"]["eval"]["peak_bytes"] or 0) < 300e6, "MindSpore evaluates"
-    assert report["rounds"][0]["outcome"] == "deployed"
-    assert report["rounds"][1]["eval_samples"] == 24
+    first, second = report["rounds"]
+    assert (first["outcome"], first["code"]) == ("deployed", "met"), first["reason"]
+    assert first["new"]["accuracy"][0] > 0.8 > first["old"]["accuracy"][0]
+    assert second["outcome"] == "refused", second["reason"]
+    assert second["old"]["accuracy"][0] > 0.8
+    assert second["eval_samples"] == 24
 
 
 def test_the_worker_answers_every_picture_and_survives_a_broken_one(run):
+    began = (run / "prepared.json").stat().st_mtime
     lines = (run / "camera/results/results.jsonl").read_text().splitlines()
     entries = {entry["picture"]: entry for entry in map(json.loads, lines)}
     assert set(entries) == {"cross.png", "broken.png", "disc.png", "stripes.png"}
@@ -100,16 +107,16 @@ def test_the_worker_answers_every_picture_and_survives_a_broken_one(run):
     for answer in answers:
         assert answer.class_name in CLASSES
         assert 1 / 3 <= answer.score <= 1
-        assert abs(answer.time - time.time()) < 600
+        assert began <= answer.time <= time.time()
         assert (run / "camera/hard_examples" / answer.picture).exists() == answer.hard
     assert not list((run / "camera/incoming").iterdir())
 
 
-def test_what_was_deployed_is_the_first_rounds_model_or_the_seconds(run):
+def test_what_is_in_service_is_the_first_rounds_model(run):
     rounds = json.loads((run / "output/workshop/report.json").read_text())["rounds"]
-    deployed = [record["new_model"] for record in rounds if record["outcome"] == "deployed"][-1]
     served = (run / "models/deploy/deploy.onnx").read_bytes()
-    assert served == (run / deployed.lstrip("/")).read_bytes()
+    first, second = ((run / each["new_model"].lstrip("/")).read_bytes() for each in rounds)
+    assert served == first != second
 
 
 def test_held_out_pictures_show_what_was_learnt(run):

@@ -46,6 +46,7 @@ def test_the_derived_gradient_is_the_one_by_hand(tmp_path):
     assert losses == sorted(losses, reverse=True)
 
 
+@pytest.mark.slow
 def test_shapes_are_known_before_any_data(mnist):
     output = run("lenet.py", "--data", mnist, "--count", 100, "--epochs", 1, directory=mnist)
     assert "Flatten    (100, 800)" in output
@@ -54,6 +55,7 @@ def test_shapes_are_known_before_any_data(mnist):
     assert "431,010 parameters" in output
 
 
+@pytest.mark.slow
 def test_a_step_is_measured_in_each_way(tmp_path):
     output = run("mlp.py", "--batch", 4, "--steps", 1, directory=tmp_path)
     row = r" +(\S+) +\d+\.\d\d s +\d+\.\d ms +\d+\.\d ms +\d+ MB"
@@ -62,6 +64,7 @@ def test_a_step_is_measured_in_each_way(tmp_path):
     assert "fused graph" in output
 
 
+@pytest.mark.slow
 def test_the_residual_network_trains_as_a_graph(tmp_path):
     output = run("residual.py", "--way", "graph", "--batch", 2, "--steps", 1, directory=tmp_path)
     assert '"step_ms"' in output

@@ -57,6 +57,7 @@ def test_a_notebook_is_stored_with_the_outputs_of_one_run(name):
     assert "/tmp/tmp" not in text(outputs)
 
 
+@pytest.mark.slow
 def test_the_quick_start_reads_digits(run):
     outputs = run("quick_start.ipynb", 1000)
     accuracy = float(re.search(r"'accuracy': (?:np\.float64\()?([\d.]+)", text(outputs))[1])
@@ -65,12 +66,14 @@ def test_the_quick_start_reads_digits(run):
     assert pictures(outputs) == 1
 
 
+@pytest.mark.slow
 def test_transfer_learning_tells_parts_apart(run):
     outputs = run("mobilenetv2_transfer.ipynb", 16)
     assert int(re.search(r"(\d+)% of 24 pictures that it never saw", text(outputs))[1]) > 60
     assert pictures(outputs) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)  # eight processes, each of which starts MindSpore
 def test_the_incremental_job_reports_two_rounds(run):
     outputs = run("incremental_mobilenetv2/incremental_mobilenetv2.ipynb", 12)

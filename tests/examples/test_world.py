@@ -54,22 +54,22 @@ def test_the_camera_goes_on_until_it_is_stopped(root):
     assert seen == [f"{number}.jpg" for number in range(len(seen))]
 
 
-def test_a_failed_round_ends_the_wait_with_its_reason(root):
+def test_a_failed_round_ends_the_wait_with_its_reason(root, raises):
     output = root / "output/workshop"
     output.mkdir(parents=True)
     rounds = [{"outcome": "deployed", "reason": ""}, {"outcome": "failed", "reason": "no memory"}]
     (output / "report.json").write_text(json.dumps({"rounds": rounds}))
     job = world.Job(root, lambda: None)
     assert job.wait_for_round(1)["outcome"] == "deployed"
-    with pytest.raises(WorkerError, match="round 2 failed: no memory"):
+    with raises(WorkerError, "worker-failed", round=2):
         job.wait_for_round(2)
 
 
-def test_waiting_ends_when_the_runner_has_ended(root):
+def test_waiting_ends_when_the_runner_has_ended(root, raises):
     def check():
-        raise WorkerError("the runner ended with 3")
+        raise WorkerError("the runner ended with 3", code="worker-failed", exit_code=3)
 
-    with pytest.raises(WorkerError, match="ended with 3"):
+    with raises(WorkerError, "worker-failed", golden=False, exit_code=3):
         world.Job(root, check).wait_for_round(1)
 
 
