@@ -69,15 +69,20 @@ def test_a_signal_ends_every_child_and_writes_the_status(toy_job, number, code):
 
 
 @pytest.mark.parametrize(
-    ("redirection", "code"),
-    [("2>/dev/full", 0), ("2>&-", 0), ("2>&1 | head -1", 0), ("--json 2>/dev/null | true", 0)],
+    "redirection",
+    [
+        "2>/dev/full",
+        pytest.param("2>&-", marks=pytest.mark.slow),
+        pytest.param("2>&1 | head -1", marks=pytest.mark.slow),
+        "--json 2>/dev/null | true",
+    ],
 )
-def test_nothing_hangs_on_who_reads_what_it_says(toy_job, redirection, code):
+def test_nothing_hangs_on_who_reads_what_it_says(toy_job, redirection):
     toy_job.plan({1: {"accuracy": 0.7}})
     toy_job.add_samples(10)
     line = shlex.join([sys.executable, "-m", "sedna_tinyms", *command(toy_job, "--rounds", "1")])
     run = subprocess.run(["/bin/bash", "-c", f"set -o pipefail; {line} {redirection}"])
-    assert run.returncode == code
+    assert run.returncode == 0
     assert toy_job.deployed.read_text() == "0.7"
 
 

@@ -313,6 +313,7 @@ def test_a_measurement_is_bounded(pretended_mindspore, monkeypatch):
     assert "0.2 s" in found.message
 
 
+@pytest.mark.slow
 def test_a_convolution_is_measured_in_children():
     found = check_convolutions(limit_seconds=240)
     assert (found.level, found.code) in ((Level.OK, ""), (Level.NOTE, "unsupported")), found
