@@ -17,7 +17,14 @@ from toy_job import ToyJob
 
 LIMIT_SECONDS = 120
 FORKING = multiprocessing.get_context("forkserver")
-FORKING.set_forkserver_preload(["sedna_tinyms.cli.run_command", "sedna_tinyms.jobs.accuracy"])
+FORKING.set_forkserver_preload(
+    [
+        "sedna_tinyms.cli.run_command",
+        # What a run imports only when it needs it.
+        "sedna_tinyms.artifact.weights_content",
+        "sedna_tinyms.learning.accuracy_matrix",
+    ]
+)
 
 
 class ForkedCommand:

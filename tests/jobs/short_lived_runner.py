@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from sedna_tinyms.jobs.journal import Journal
-from sedna_tinyms.jobs.manifest.loading import load_job
+from sedna_tinyms.jobs.manifest.spec import Job
 from sedna_tinyms.jobs.runner import JobRunner
 
 OF_EACH_RUN = ("run_begins", "inference_ends")
 """Entries that each process makes anew: they do not count."""
 
 
-def live_for(entries: int, moment: str, yaml: Path, root: Path) -> None:
+def live_for(entries: int, moment: str, job: Job, root: Path) -> None:
     """Run a job, as the process that this is, until it has appended so many entries.
 
     At the `moment` ``at once`` it is killed after the last of them, and ``before the next`` when it
@@ -35,6 +35,4 @@ def live_for(entries: int, moment: str, yaml: Path, root: Path) -> None:
 
     Journal.append = append_and_die  # type: ignore[method-assign]
     os.fsync = lambda _: None  # a kill loses nothing that was written
-    JobRunner(
-        load_job(yaml), root, rounds=2, resume=True, poll_seconds=0.005, quiet_seconds=0.0
-    ).run()
+    JobRunner(job, root, rounds=2, resume=True, poll_seconds=0.005, quiet_seconds=0.0).run()

@@ -40,17 +40,17 @@ def finished_rounds(toy_job):
     return text.count('"kind": "round_ends"')
 
 
-def kill_again_and_again(job, moment, every, first, **yaml):
+def kill_again_and_again(toy_job, moment, every, first, **yaml):
     """Run a job to its end, killed every so many entries; return how often that was."""
-    path, kills, arrived = job.yaml(**yaml), 0, False
+    job, kills, arrived = toy_job.job(**yaml), 0, False
     while kills < 100:
         lifetime = every if kills else first
-        runner = FORKING.Process(target=live_for, args=(lifetime, moment, path, job.root))
+        runner = FORKING.Process(target=live_for, args=(lifetime, moment, job, toy_job.root))
         runner.start()
         deadline = time.monotonic() + LIMIT_SECONDS
         while runner.exitcode is None and time.monotonic() < deadline:
-            if finished_rounds(job) and not arrived:
-                arrived = bool(job.add_samples(10))
+            if finished_rounds(toy_job) and not arrived:
+                arrived = bool(toy_job.add_samples(10))
             runner.join(0.01)
         assert runner.exitcode in (0, -signal.SIGKILL)
         if runner.exitcode == 0:
