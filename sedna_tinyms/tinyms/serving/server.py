@@ -114,7 +114,7 @@ class Server:
         with os.fdopen(reading, "rb", buffering=0) as announcement:
             port = _read_line(announcement.fileno(), timeout)
         if not port:
-            ended = self._process.poll() is not None
+            ended = port is not None
             self.shutdown()
             raise EndpointError(
                 f"the server {'ended' if ended else f'did not answer in {timeout:g} seconds'}; "
@@ -214,14 +214,14 @@ def answers(host: str, port: int) -> bool:
         return False
 
 
-def _read_line(descriptor: int, seconds: float) -> bytes:
-    """Return what comes before a line end; nothing if the writer ends or time runs out first."""
+def _read_line(descriptor: int, seconds: float) -> bytes | None:
+    """Return what comes before a line end; empty if the writer ends, None if time runs out."""
     deadline = time.monotonic() + seconds
     line = b""
     while not line.endswith(b"\n"):
         left = deadline - time.monotonic()
         if left <= 0 or not select.select([descriptor], [], [], left)[0]:
-            return b""
+            return None
         part = os.read(descriptor, 16)
         if not part:
             return b""
