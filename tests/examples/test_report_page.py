@@ -109,7 +109,7 @@ def told_by_files(root):
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory):
     root = told_by_files(tmp_path_factory.mktemp("run"))
-    console = Console(record=True, width=120, file=io.StringIO())
+    console = Console(record=True, width=400, file=io.StringIO())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "time", SimpleNamespace(monotonic=lambda: 1141.0))
         report.write(root, console, began=1000.0)
