@@ -90,15 +90,12 @@ def test_a_model_that_its_worker_dies_of_is_gone_back_from_and_not_deployed_agai
 def test_a_model_that_its_worker_hangs_with_is_gone_back_from(
     toy_job, store, hot, monkeypatch, snapshot
 ):
-    later = {}
 
-    def silence(pulse):
-        """Return the silence of an hour where the worker hangs."""
-        hanging = toy_job.seen("hangs")
-        if not hanging or hanging[-1]["pid"] in later:
-            return 0.0
-        later[hanging[-1]["pid"]] = pulse
-        return 3600.0
+    def silence(_):
+        """Return an hour where the worker that was started last hangs."""
+        started = [event.pid for event in toy_job.heard(WorkerStarted) if event.kind == "inference"]
+        hangs = started[-1:] == [each["pid"] for each in toy_job.seen("hangs")][-1:]
+        return 3600.0 if hangs else 0.0
 
     monkeypatch.setattr("sedna_tinyms.heartbeat.Pulse.silence", silence)
     plan(toy_job, [0.7], **{"beats": True, "hangs with": ["0.7"]})

@@ -166,7 +166,8 @@ def test_a_program_that_does_not_exist_is_an_exit_with_a_reason(start):
     worker = start("", command=["no-such-program-here"])
     worker.ended.get(timeout=60)
     assert worker.exit.code == 127
-    assert worker.last_lines() == ["cannot start no-such-program-here: No such file or directory"]
+    (line,) = worker.last_lines()
+    assert "no-such-program-here" in line
 
 
 def test_a_log_that_cannot_be_written_is_a_worker_error(tmp_path, start, raises):
