@@ -29,9 +29,7 @@ many = st.lists(st.integers(1, 3), min_size=7, max_size=300)
 
 @settings(deadline=None)
 @given(few | many, st.integers(1, 16), st.integers(0, 9))
-@example(
-    [1, 1, 1, 1, 1, 1, 2, 3, 3, 3, 3, 3], 11, 0
-)  # a share of 2, less in floats
+@example([1, 1, 1, 1, 1, 1, 2, 3, 3, 3, 3, 3], 11, 0)  # a share of 2, less in floats
 def test_every_batch_is_full_and_every_domain_keeps_its_weight(sizes, batch_size, seed):
     made = batches(sizes, batch_size, seed=seed)
     made.steps = made.steps_per_epoch
