@@ -11,11 +11,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["OF_TRAINING", "OUTCOMES", "pack_outcomes", "unpack_outcomes"]
+__all__ = [
+    "ANSWER",
+    "CONTRADICTION",
+    "NOT_LEARNED",
+    "OF_TRAINING",
+    "OUTCOMES",
+    "pack_outcomes",
+    "unpack_outcomes",
+    "without_outcomes",
+]
 
 OUTCOMES = "correct"
 """The metric that holds one number a sample, in the order of the evaluation: 1.0 for a right
 answer, 0.0 for a wrong one."""
+CONTRADICTION = "contradiction"
+"""The metric that holds, for each sample, by how much the highest probability exceeds that of the
+given label: 0 where the model agrees, `NOT_LEARNED` where it has not learned the label's class."""
+NOT_LEARNED = -1.0
+ANSWER = "answer"
+"""The metric that holds, for each sample, the number of the class with the highest probability."""
 PACKED = "correct_bits"
 OF_TRAINING = "valid_correct"
 """The same of a training's validation data, which nobody compares."""
@@ -69,3 +84,9 @@ def _is_packed(value: Any) -> bool:
         return False
     count = int(value[0])
     return (len(value) - 2) * BITS < count <= (len(value) - 1) * BITS
+
+
+def without_outcomes(metrics: Mapping[str, object]) -> dict[str, object]:
+    """Return metrics without those that hold a number a sample, which are too long to show."""
+    long = (OUTCOMES, OF_TRAINING, CONTRADICTION, ANSWER)
+    return {name: value for name, value in metrics.items() if name not in long}
