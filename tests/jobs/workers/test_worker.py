@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 from queue import SimpleQueue
+from uuid import uuid4
 
 import pytest
 from toy_job import wait_until
@@ -27,6 +28,11 @@ def _looks_often_at_the_memory(monkeypatch):
     monkeypatch.setattr("sedna_tinyms.jobs.workers.worker.MEMORY_LOOK_SECONDS", 0.02)
 
 
+def unique_name():
+    """A worker ends every process of its name, also one of a test beside this one."""
+    return f"train-worker-{uuid4().hex[:8]}"
+
+
 @pytest.fixture
 def start(tmp_path):
     workers = []
@@ -34,7 +40,7 @@ def start(tmp_path):
     def start(
         script,
         *,
-        name="train-worker-abcde",
+        name=None,
         environment=None,
         command=None,
         grace=30.0,
@@ -42,7 +48,7 @@ def start(tmp_path):
     ):
         ended = SimpleQueue()
         worker = Worker(
-            name,
+            name or unique_name(),
             "train",
             command or [sys.executable, "-c", script],
             environment=environment or {"PATH": os.environ["PATH"]},
@@ -228,12 +234,13 @@ DAEMON = (
 
 
 def test_what_left_the_workers_session_ends_with_it_too(start):
-    environment = {"PATH": os.environ["PATH"], "WORKER_NAME": "train-worker-abcde"}
+    name, another = unique_name(), unique_name()
+    environment = {"PATH": os.environ["PATH"], "WORKER_NAME": name}
     other = start(
-        DAEMON + "time.sleep(60)", name="x", environment={**environment, "WORKER_NAME": "x"}
+        DAEMON + "time.sleep(60)", name=another, environment={**environment, "WORKER_NAME": another}
     )
     wait_until(other.last_lines)
-    worker = start(DAEMON, environment=environment)
+    worker = start(DAEMON, name=name, environment=environment)
     worker.ended.get(timeout=60)
     child = int(worker.last_lines()[0])
     wait_until(lambda: not alive(child))
