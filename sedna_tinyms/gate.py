@@ -143,8 +143,8 @@ def never_trained(metrics: Mapping[str, Any]) -> bool:
     metrics : mapping
         What its evaluation reported. Without the metric ``contradiction`` the answer is no.
     """
-    contradiction = metrics.get(CONTRADICTION)
-    return bool(contradiction) and set(contradiction) == {NOT_LEARNED}
+    contradiction = metrics.get(CONTRADICTION) or ()
+    return set(contradiction) == {NOT_LEARNED}
 
 
 def passes(
