@@ -372,7 +372,8 @@ class ToyJob:
     def seen(self, kind: str) -> list[dict[str, Any]]:
         """Return what the workers of a kind have seen: their samples, base, environment."""
         path = self.here / "seen.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
+        text = path.read_text() if path.exists() else ""
+        *lines, _being_written = text.split("\n")
         return [entry for entry in map(json.loads, lines) if entry["kind"] == kind]
 
     def conditions(self) -> list[dict[str, str]]:
