@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 
 # What takes long, or needs Chromium or a package index, is not in `make test`.
 SLOW = slow or browser or index
-PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup --max-worker-restart=0
 
 .PHONY: demo test test-slow test-all coverage check docs audit test-kubeedge clean
 

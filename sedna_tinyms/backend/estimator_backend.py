@@ -230,8 +230,9 @@ class EstimatorBackend:
             identity = _identity(url)
             with named_model(url, name, self.suffixes) as path:
                 if self._blueprint.can_make:
-                    estimator = self._blueprint.make()
-                    result = self._load_into(estimator, path, url, kwargs)
+                    with self._computing:
+                        estimator = self._blueprint.make()
+                        result = self._load_into(estimator, path, url, kwargs)
                     self.estimator = estimator
                 else:
                     with self._computing, self._unchanged_on_error(self.estimator):

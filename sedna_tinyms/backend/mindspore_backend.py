@@ -26,7 +26,8 @@ __all__ = ["MSBackend"]
 
 MINDSPORE = threading.RLock()
 """Held while an estimator computes: two threads that run MindSpore at once crash it, or get wrong
-numbers, even with a network each. Building a network and loading weights may go on meanwhile."""
+numbers, even with a network each. To build and load a network meanwhile was seen to end the process
+too, if seldom."""
 
 
 class MSBackend(EstimatorBackend):
