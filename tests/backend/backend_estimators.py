@@ -36,7 +36,7 @@ class PlainEstimator:
         Path(model_path).write_text(json.dumps(self.number))
 
     def load(self, model_url):
-        assert model_url.endswith(".ckpt")
+        assert model_url.endswith((".ckpt", ".onnx"))
         try:
             self.number = json.loads(Path(model_url).read_text())
         except ValueError as error:

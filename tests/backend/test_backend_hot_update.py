@@ -10,7 +10,7 @@ import pytest
 from backend_estimators import DenseEstimator, PlainEstimator, write_number
 from mindspore import nn
 
-from sedna_tinyms.backend import TinyMSBackend
+from sedna_tinyms.backend import ONNXBackend, TinyMSBackend
 from sedna_tinyms.errors import ModelFileError
 from sedna_tinyms.tinyms.model import save_weights
 
@@ -99,7 +99,7 @@ def test_no_prediction_mixes_two_models_of_an_instance_that_cannot_be_copied(tmp
     assert predicting.answers == expected
 
 
-def test_predictions_go_on_while_a_model_is_loaded(tmp_path):
+def test_predictions_go_on_while_an_onnx_model_is_loaded(tmp_path):
     entered, release = threading.Event(), threading.Event()
 
     class Slow(PlainEstimator):
@@ -111,9 +111,9 @@ def test_predictions_go_on_while_a_model_is_loaded(tmp_path):
                 assert release.wait(DEADLINE)
                 self.number = 2
 
-    backend = TinyMSBackend(Slow, model_save_path=write_number(tmp_path / "1.ckpt", 1))
+    backend = ONNXBackend(Slow, model_save_path=write_number(tmp_path / "1.onnx", 1))
     assert backend.predict(0) == [1, 0]
-    update = threading.Thread(target=backend.load, args=[write_number(tmp_path / "2.ckpt", 2)])
+    update = threading.Thread(target=backend.load, args=[write_number(tmp_path / "2.onnx", 2)])
     update.start()
     assert entered.wait(DEADLINE)
     assert backend.predict(0) == [1, 0]
@@ -122,7 +122,7 @@ def test_predictions_go_on_while_a_model_is_loaded(tmp_path):
     assert backend.predict(0) == [2, 0]
 
 
-def test_a_prediction_under_way_ends_on_the_old_model(tmp_path):
+def test_a_prediction_under_way_ends_on_the_old_onnx_model(tmp_path):
     entered, release = threading.Event(), threading.Event()
 
     class Slow(PlainEstimator):
@@ -133,17 +133,45 @@ def test_a_prediction_under_way_ends_on_the_old_model(tmp_path):
                 assert release.wait(DEADLINE)
             return [before, self.number]
 
-    backend = TinyMSBackend(Slow, model_save_path=write_number(tmp_path / "1.ckpt", 1))
+    backend = ONNXBackend(Slow, model_save_path=write_number(tmp_path / "1.onnx", 1))
     backend.load()
     results = []
     prediction = threading.Thread(target=lambda: results.append(backend.predict("wait")))
     prediction.start()
     assert entered.wait(DEADLINE)
-    backend.load(write_number(tmp_path / "2.ckpt", 2))
+    backend.load(write_number(tmp_path / "2.onnx", 2))
     release.set()
     prediction.join(DEADLINE)
     assert results == [[1, 1]]
     assert backend.predict("now") == [2, 2]
+
+
+def test_mindspore_loads_and_predicts_one_after_the_other(tmp_path):
+    """At once, they end the process now and then."""
+    entered, release = threading.Event(), threading.Event()
+
+    class Slow(PlainEstimator):
+        def load(self, model_url):
+            super().load(model_url)
+            if self.number == 2:
+                entered.set()
+                assert release.wait(DEADLINE)
+
+    backend = TinyMSBackend(Slow, model_save_path=write_number(tmp_path / "1.ckpt", 1))
+    backend.load()
+    update = threading.Thread(target=backend.load, args=[write_number(tmp_path / "2.ckpt", 2)])
+    update.start()
+    assert entered.wait(DEADLINE)
+    results = []
+    prediction = threading.Thread(target=lambda: results.append(backend.predict(0)))
+    prediction.start()
+    prediction.join(0.2)
+    assert results == []
+    release.set()
+    prediction.join(DEADLINE)
+    update.join(DEADLINE)
+    assert results in ([[1, 0]], [[2, 0]])
+    assert backend.predict(0) == [2, 0]
 
 
 def test_a_failing_update_is_not_noticed_by_predictions(tmp_path):
