@@ -26,6 +26,29 @@ def test_the_file_is_whole_readable_by_all_and_alone(tmp_path):
     assert (tmp_path / "new" / "a.txt").stat().st_mode & 0o777 == 0o644
 
 
+def test_the_content_is_on_the_disk_before_the_name_and_the_name_at_the_end(tmp_path, monkeypatch):
+    done, fsync, replace = [], os.fsync, Path.replace
+
+    def note_fsync(handle):
+        path = Path(f"/proc/self/fd/{handle}").readlink()
+        done.append(("fsync", path, path.read_text() if path.is_file() else None))
+        fsync(handle)
+
+    def note_replace(source, target):
+        done.append(("replace", source, target))
+        return replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(Path, "replace", note_replace)
+    with write_file(tmp_path / "a.txt") as temporary:
+        temporary.write_text("new")
+    assert done == [
+        ("fsync", temporary, "new"),
+        ("replace", temporary, tmp_path / "a.txt"),
+        ("fsync", tmp_path, None),
+    ]
+
+
 def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
     write_text(tmp_path / "a.txt", "old")
     with pytest.raises(RuntimeError, match="half way"), write_file(tmp_path / "a.txt") as temporary:

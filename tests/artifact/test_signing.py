@@ -1,4 +1,6 @@
+import os
 import sys
+from pathlib import Path
 
 import pytest
 from small_checkpoint import write_checkpoint
@@ -81,6 +83,21 @@ def test_keys_are_kept(keys, raises):
     with raises(StorageError, "already-exists", path=private):
         make_keys(private, public)
     assert private.read_bytes() == before
+
+
+def test_the_private_key_is_on_the_disk_before_the_public_one(tmp_path, monkeypatch):
+    pytest.importorskip("cryptography")
+    private, public = tmp_path / "private.pem", tmp_path / "public.pem"
+    flushed, fsync = [], os.fsync
+
+    def note(handle):
+        path = Path(f"/proc/self/fd/{handle}").readlink()
+        flushed.append((path, public.exists(), path.read_bytes() if path.is_file() else b""))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", note)
+    make_keys(private, public)
+    assert flushed[0] == (private, False, private.read_bytes())
 
 
 def test_files_that_are_no_keys(tmp_path, keys, raises):
