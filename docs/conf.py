@@ -111,6 +111,7 @@ autosummary_context = {
     "documented_elsewhere": ["sedna_tinyms.tinyms.data.LabelledImages"],  # in sedna_tinyms.pictures
 }
 autodoc_member_order = "bysource"
+toc_object_entries_show_parents = "hide"  # long names would break in the middle of a word
 autodoc_preserve_defaults = True
 autodoc_typehints = "none"  # the docstrings name the types
 numpydoc_show_class_members = False  # autodoc lists them
@@ -156,6 +157,17 @@ def link_class(
     return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, content, name)
 
 
+def break_at_dots(
+    _app: Sphinx, _page: str, _template: str, context: dict[str, Any], _document: nodes.Node | None
+) -> None:
+    """Let a module's long name in the navigation break after a dot, not in the middle of a word."""
+    if tree := context.get("furo_navigation_tree"):
+        names = re.compile(r"(?<=>)\w+(?:\.\w+)+(?=</a>)")
+        context["furo_navigation_tree"] = names.sub(
+            lambda name: name[0].replace(".", ".<wbr>"), tree
+        )
+
+
 def require_local(app: Sphinx, error: Exception | None) -> None:
     """Refuse a page that loads a script, a style, a font or a picture from another host."""
     if error or app.builder.format != "html":
@@ -169,5 +181,6 @@ def require_local(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> None:
     """Register the hooks above."""
     app.connect("build-finished", require_local)
+    app.connect("html-page-context", break_at_dots, priority=900)  # after the theme made the tree
     app.connect("source-read", list_exit_codes)
     app.connect("missing-reference", link_class)

@@ -1,4 +1,4 @@
-"""What both MobileNetV2 estimators share: all but the training step."""
+"""The base class of the two MobileNetV2 estimators: everything but the training step."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class MobileNetV2Estimator(ABC):
 
     @property
     def memory(self) -> ReplayMemory | None:
-        """See the class."""
+        """What is remembered of the samples learned; None before a training."""
         return self._classroom.memory
 
     @property
