@@ -14,6 +14,8 @@ from typing import Any
 
 from sedna_tinyms.jobs import load_job
 from sedna_tinyms.jobs.events import Noted
+from sedna_tinyms.jobs.ledger import SampleLedger
+from sedna_tinyms.jobs.lines import read_line
 from sedna_tinyms.jobs.manifest.spec import Job
 from sedna_tinyms.jobs.runner import JobRunner
 
@@ -186,6 +188,11 @@ models = [pathlib.Path(url) for url in os.environ["MODEL_URLS"].split(";")]
 results = [entry(m, {"accuracy": [accuracy(m, todo.get("accuracy"))]}) for m in models]
 for result, outcomes in zip(results, todo.get("correct", [])):
     result["metrics"]["correct"] = outcomes
+for result in results if "contradicts" in todo else ():
+    lines = samples.read_text().splitlines()
+    wrong = [any(word in line for word in todo["contradicts"]) for line in lines]
+    result["metrics"]["contradiction"] = [0.9 if each else 0.0 for each in wrong]
+    result["metrics"].setdefault("correct", [0.0 if each else 1.0 for each in wrong])
 for result in results if "engines" in todo else ():
     result["engines"] = todo["engines"]
 if what == "scalar":
@@ -297,6 +304,20 @@ class ToyJob:
         long_ago = time.time() - 60
         os.utime(self.dataset, (long_ago, long_ago))
         return lines
+
+    def shares(self, size: int = 10) -> list[tuple[list[str], list[str]]]:
+        """Return the lines to train on and to evaluate with of each arrival of so many lines."""
+        ledger, lines = SampleLedger(0.8), self.dataset.read_text().splitlines()
+        found = []
+        for start in range(0, len(lines), size):
+            arrival = [read_line(line) for line in lines[start : start + size]]
+            held_out = ledger.split(arrival)
+            ledger.arrive(arrival, held_out)
+            sides: tuple[list[str], list[str]] = ([], [])
+            for sample, side in zip(arrival, held_out, strict=True):
+                sides[side].append(sample.line)
+            found.append(sides)
+        return found
 
     def yaml(
         self,

@@ -24,6 +24,7 @@ COMMANDS = {
     "validate": "check a job YAML against Sedna's schema",
     "explain": "show every value that a job goes by, and where it comes from",
     "status": "show where a job stands",
+    "samples": "show what becomes of a job's labels, and release or drop some",
     "model": "check, list and compare a job's model versions, or go back to one",
     "canary": "try a model in a process of its own",
     "exec": "run a worker script with the TINYMS backend in place",

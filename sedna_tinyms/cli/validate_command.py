@@ -7,6 +7,7 @@ import json
 
 from sedna_tinyms.cli.job_arguments import add_job_arguments
 from sedna_tinyms.errors import SednaTinyMSError
+from sedna_tinyms.gate import DEPLOY_CONFIDENCE
 from sedna_tinyms.jobs.manifest.findings import Findings
 from sedna_tinyms.jobs.manifest.loading import inspect_job
 from sedna_tinyms.jobs.manifest.spec import Job, ModelResource, Trigger
@@ -100,7 +101,9 @@ def _trigger(trigger: Trigger) -> str:
 
 def _gates(job: Job) -> str:
     gates, memory = job.gates, job.spec.inference_template.memory_limit_bytes
-    surely = f"better with {gates.deploy_confidence * 100:g} % confidence"
+    surely = "as many held-out samples right as the model in service"
+    if gates.deploy_confidence != DEPLOY_CONFIDENCE:
+        surely = f"better with a probability of {gates.deploy_confidence * 100:g} %"
     canary = f"a canary within {gates.canary_timeout_seconds:g} s"
     if gates.canary_max_latency_ms is not None:
         canary += f", {gates.canary_max_latency_ms:g} ms a picture"

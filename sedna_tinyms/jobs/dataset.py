@@ -1,28 +1,22 @@
-"""New lines of a dataset file, split into samples to train on and samples to evaluate with.
-
-`DatasetReader` notices what was appended to the file; `SampleSplitter` deals it out as Sedna's
-LocalController does.
-"""
+"""New lines of a dataset file, as they are appended to it."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sedna_tinyms.errors import ConfigurationError, DatasetError
+from sedna_tinyms.errors import DatasetError
 
 __all__ = [
     "ARRIVAL_AT_MOST",
-    "EVAL_WINDOW",
     "MAX_LINE_BYTES",
     "SETTLED_AFTER",
     "DatasetReader",
-    "SampleSplitter",
 ]
 
 MAX_LINE_BYTES = 64 * 1024
@@ -33,9 +27,6 @@ SETTLED_AFTER = 5.0
 
 ARRIVAL_AT_MOST = 60.0
 """Seconds after which what came in is an arrival even if the file never comes to rest."""
-
-EVAL_WINDOW = 5
-"""How many arrivals of evaluation samples are kept to be evaluated with again."""
 
 BOM = b"\xef\xbb\xbf"
 
@@ -241,69 +232,3 @@ class DatasetReader:
                 line=number,
                 value=line[error.start],
             ) from error
-
-
-class SampleSplitter:
-    """Deals samples out to training and evaluation, by position, as the LocalController does.
-
-    Of every arrival of n samples the first ``int(train_prob * n)`` are queued for training and
-    the rest is a version of evaluation samples. What is evaluated with is all versions of the
-    window, once more with every arrival: two arrivals before one evaluation hold the samples of
-    the first twice. After an evaluation, a window of more than `EVAL_WINDOW` versions loses its
-    oldest one.
-
-    Parameters
-    ----------
-    train_prob : float
-        The share of an arrival that is trained on.
-
-    Examples
-    --------
-    >>> splitter = SampleSplitter(0.8)
-    >>> splitter.add([str(i) for i in range(10)])
-    >>> splitter.num_of_samples, splitter.take_train()
-    (8, ['0', '1', '2', '3', '4', '5', '6', '7'])
-    >>> splitter.add(["10", "11", "12", "13", "14"])
-    >>> splitter.take_eval()
-    ['8', '9', '8', '9', '14']
-    """
-
-    def __init__(self, train_prob: float) -> None:
-        if not 0 < train_prob < 1:
-            raise ConfigurationError(
-                f"train_prob is {train_prob}; it must lie between 0 and 1, both excluded",
-                code="out-of-range",
-                name="train_prob",
-                value=train_prob,
-            )
-        self.train_prob = train_prob
-        self._train: list[str] = []
-        self._eval: list[str] = []
-        self._window: list[list[str]] = []
-
-    @property
-    def num_of_samples(self) -> int:
-        """How many samples wait to be trained on: the metric of the train trigger."""
-        return len(self._train)
-
-    def add(self, samples: Sequence[str]) -> None:
-        """Deal out one arrival of samples; an empty one changes nothing."""
-        if not samples:
-            return
-        trained = int(self.train_prob * len(samples))
-        self._train += samples[:trained]
-        self._window.append(list(samples[trained:]))
-        for version in self._window:
-            self._eval += version
-
-    def take_train(self) -> list[str]:
-        """Return the samples to train a round with; they do not come back if it fails."""
-        taken, self._train = self._train, []
-        return taken
-
-    def take_eval(self) -> list[str]:
-        """Return the samples to evaluate a round with, and let the window move on."""
-        taken, self._eval = self._eval, []
-        if len(self._window) > EVAL_WINDOW:
-            del self._window[0]
-        return taken

@@ -1,10 +1,10 @@
-"""Whether the model that was just trained is better: two evaluation results compared.
+"""What becomes of the model that was just trained: two evaluation results compared.
 
 An evaluation worker reports one result for each model it was given, the new one first. For every
 metric ``m`` the deploy trigger can ask for ``m[i]``, the new model's numbers, and ``m_delta[i]``,
 the new minus the old ones. A comparison that cannot be made never deploys, and says why. Where
-the results say which samples each model gets right, a new model must also be better with
-confidence (see `sedna_tinyms.jobs.confidence`).
+the results say which samples each model gets right, a new model must also pass the gate (see
+`sedna_tinyms.gate`).
 
 `sedna_tinyms.jobs.differences` lists where Sedna's LocalController decides otherwise.
 """
@@ -12,16 +12,22 @@ confidence (see `sedna_tinyms.jobs.confidence`).
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sedna_tinyms.errors import MetricsError, did_you_mean
-from sedna_tinyms.jobs.confidence import PairedTest, paired_test
+from sedna_tinyms.gate import DEPLOY_CONFIDENCE, PairedTest, never_trained, paired_test
 from sedna_tinyms.jobs.manifest.spec import Trigger
 from sedna_tinyms.jobs.triggers import brief, check_trigger, finite_number, why_not_finite
-from sedna_tinyms.outcomes import OUTCOMES
+from sedna_tinyms.outcomes import CONTRADICTION, OUTCOMES
 
-__all__ = ["Decision", "Stats", "compare", "decide"]
+__all__ = ["DEPLOYED", "NOT_PROVEN", "REJECTED", "Decision", "Stats", "compare", "decide"]
+
+DEPLOYED = "deployed"
+NOT_PROVEN = "not proven"
+"""The trigger is unmet, or the evidence does not decide: the samples wait for the next round."""
+REJECTED = "rejected"
+"""The evidence says that the new model is worse."""
 
 Stats = dict[str, list[float]]
 """Metric name to numbers."""
@@ -29,29 +35,37 @@ Stats = dict[str, list[float]]
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether to deploy, why, and the numbers that the trigger looked at.
+    """What becomes of a new model, why, and the numbers that the trigger looked at.
 
     Attributes
     ----------
-    deploy : bool
-        Whether to.
+    outcome : {"deployed", "not proven", "rejected"}
+        What becomes of it.
     reason : str
-        Why, in words.
+        Why, in words for a person.
+    detail : str
+        What the deploy trigger of the YAML says, and the counts of the gate.
     code : str
-        Why, for a program: the `code` of the trigger's `Verdict`; ``not-sure`` or ``not-better``
-        where the test of both models decided otherwise; the `code` of the error where they could
-        not be compared.
+        Why, for a program: the `code` of the trigger's `Verdict`; ``worse``, ``not-sure`` or
+        ``not-better`` where the comparison of both models decided otherwise; the `code` of the
+        error where they could not be compared.
     stats : dict
         Each metric of the new model, and its difference to the old model's.
     test : PairedTest or None
-        How sure it is that the new model is better; None where that was not tested.
+        The samples on which the models differ; None where that was not tested.
     """
 
-    deploy: bool
+    outcome: str
     reason: str
+    detail: str
     code: str
     stats: Stats = field(default_factory=dict)
     test: PairedTest | None = None
+
+    @property
+    def deploy(self) -> bool:
+        """Whether to deploy the model."""
+        return self.outcome == DEPLOYED
 
 
 def decide(
@@ -59,8 +73,7 @@ def decide(
     trigger: Trigger,
     now: datetime.time,
     *,
-    confidence: float = 0.0,
-    samples: Sequence[str] = (),
+    confidence: float = DEPLOY_CONFIDENCE,
 ) -> Decision:
     """Decide on the new model.
 
@@ -74,34 +87,76 @@ def decide(
     now : datetime.time
         The local time of day, for the trigger's timer.
     confidence : float
-        How sure it must be that the new model is better, from 0 (need not) to less than 1. It
-        takes results with the metric ``correct``; without it, the trigger alone decides.
-    samples : sequence of str
-        What was evaluated with, to count a sample once that stands there twice.
+        Least probability that the new model is the better one, from 0 (not tested) to less than 1.
+        It takes results with the metric ``correct``; without it, the trigger alone decides. A model
+        that was never trained is not compared with.
     """
     try:
         stats = compare(results)
     except MetricsError as error:
-        return Decision(False, str(error), error.code)
+        return Decision(NOT_PROVEN, f"not deployed: {error}", str(error), error.code)
     verdict = check_trigger(trigger, stats, now)
-    if not confidence:
-        return Decision(verdict.met, verdict.reason, verdict.code, stats)
-    test = _test(stats, samples)
-    if test is None:
-        reason = f"{verdict.reason}; how sure that is was not tested: {_why_untested(stats)}"
-        return Decision(verdict.met, reason, verdict.code, stats)
-    reason = f"{verdict.reason}; {test}"
-    if verdict.met and not test.is_better(confidence):
+    test = _test(stats) if confidence else None
+    evaluated = len(stats.get(OUTCOMES, ()))
+    detail = verdict.reason if test is None else f"{verdict.reason}; {_counts(test)}"
+    if confidence and test is None:
+        detail += f"; the samples were not compared one by one: {_why_untested(stats)}"
+    tested = test is not None and not _old_never_trained(stats)
+    if test is not None and tested and test.verdict(confidence) == "worse":
+        reason = f"rejected: {_counts(test)}; {_luck(test)}"
+        return Decision(REJECTED, reason, detail, "worse", stats, test)
+    if test is not None and tested and test.verdict(confidence) == "undecided":
         code = "not-sure" if test.only_new > test.only_old else "not-better"
-        return Decision(False, f"{reason}, {test.objection(confidence)}", code, stats, test)
-    return Decision(verdict.met, reason, verdict.code, stats, test)
+        reason = f"not deployed yet: {_counts(test)}; {_outlook(test, evaluated, confidence)}"
+        return Decision(NOT_PROVEN, reason, detail, code, stats, test)
+    counts = "" if test is None else f"{_counts(test)}; "
+    if not verdict.met:
+        reason = f"not deployed yet: {counts}the deploy trigger is not met: {verdict.reason}"
+        return Decision(NOT_PROVEN, reason, detail, verdict.code, stats, test)
+    if test is not None and not tested:
+        counts = "the model in service was never trained; "
+    reason = f"deployed: {counts or verdict.reason}".removesuffix("; ")
+    return Decision(DEPLOYED, reason, detail, verdict.code, stats, test)
 
 
-def _test(stats: Stats, samples: Sequence[str]) -> PairedTest | None:
+def _counts(test: PairedTest) -> str:
+    pictures = "picture" if test.only_new == 1 else "pictures"
+    return f"{test.only_new} evaluation {pictures} better, {test.only_old} worse"
+
+
+def _luck(test: PairedTest) -> str:
+    """Say how often chance alone brings such a difference, in words that keep their order."""
+    share = test.by_chance
+    if share > 0.4:
+        return "chance alone does that in about every second round"
+    if share < 1e-6:
+        return "chance alone does not do that once in a million rounds"
+    return f"by chance alone that happens in 1 of {1 / share:,.0f} rounds"
+
+
+def _outlook(test: PairedTest, evaluated: int, confidence: float) -> str:
+    more = test.samples_to_decide(evaluated, confidence)
+    if more is None:
+        return _luck(test)
+    return f"{_luck(test)}; about {more} more evaluation pictures would decide it"
+
+
+def _test(stats: Stats) -> PairedTest | None:
     if OUTCOMES not in stats:
         return None
-    new, delta = stats[OUTCOMES], stats[f"{OUTCOMES}_delta"]
-    return paired_test(new, [a - b for a, b in zip(new, delta, strict=True)], samples)
+    return paired_test(stats[OUTCOMES], _old(stats, OUTCOMES))
+
+
+def _old_never_trained(stats: Stats) -> bool:
+    if CONTRADICTION not in stats or never_trained(stats):
+        return False
+    return never_trained({CONTRADICTION: _old(stats, CONTRADICTION)})
+
+
+def _old(stats: Stats, name: str) -> list[float]:
+    """Return the old model's numbers."""
+    pairs = zip(stats[name], stats[f"{name}_delta"], strict=True)
+    return [round(new - delta, 9) for new, delta in pairs]
 
 
 def _why_untested(stats: Stats) -> str:

@@ -52,13 +52,18 @@ DIFFERENCES: dict[str, Difference] = {
         "compares the metrics of the round before, which can deploy a model never evaluated",
         "not deployed",
     ),
-    "lucky samples": Difference(
-        "The trigger is met, but by so few samples that luck explains it",
+    "fewer right answers": Difference(
+        "The trigger is met, but the new model gets fewer samples right",
         "deployed",
-        "not deployed if the evaluation reports `correct` (1 or 0 for each sample) and McNemar's "
-        "exact test is less than 95 % sure: a lucky model would replace a good one, and the next "
-        "round starts from it. The annotation `sedna-tinyms.io/deploy-confidence` sets another "
-        'confidence, `"0"` none',
+        "not deployed if the evaluation reports `correct` (1 or 0 for each sample): a worse model "
+        "would replace a good one, and the next round starts from it. The annotation "
+        '`sedna-tinyms.io/deploy-confidence` asks for more, or with `"0"` for nothing',
+    ),
+    "wrong labels": Difference(
+        "The labels of an arrival are wrong as a whole",
+        "trained on",
+        "kept out of training and evaluation where the evaluation tells probabilities "
+        "(`contradiction`): the model in service clearly contradicts more than half of them",
     ),
     "canary": Difference(
         "The trained model cannot be opened, hangs, answers with NaN, or takes more memory or time "
@@ -73,6 +78,24 @@ DIFFERENCES: dict[str, Difference] = {
         "looked for every 60 seconds, so what came in between is split as one arrival",
         "what came in until the file was left alone for a second is one arrival (after a minute at "
         "the latest), so a batch may be appended line by line",
+    ),
+    "split": Difference(
+        "Which samples are for evaluation",
+        "of every arrival of n samples all but the first `int(trainProb * n)`: of a single one, "
+        "always that one; for the next five evaluations",
+        "of each class the share `1 - trainProb` of all samples of the job so far, for ever; the "
+        "first sample of a class is trained on",
+    ),
+    "evidence": Difference(
+        "What an evaluation takes",
+        "the evaluation samples of the last five arrivals, those of an arrival twice if another "
+        "follows before it",
+        "all held-out samples of the job so far, up to 2,000, evenly from all arrivals",
+    ),
+    "corrected label": Difference(
+        "The same picture is appended again with another label",
+        "both labels count",
+        "the new label replaces the earlier one",
     ),
     "blank lines": Difference(
         "Blank lines in the dataset file",
@@ -131,12 +154,17 @@ DIFFERENCES: dict[str, Difference] = {
         "the last trained one, deployed or not",
         "the last deployed one; `--base last-trained` gives Sedna's rule",
     ),
+    "undeployed round": Difference(
+        "The samples of a round whose model is not deployed",
+        "lost, unless the next round starts from that model",
+        "learned in the next round; a sample is done with when a model in service has learned it",
+    ),
     "failed round": Difference(
         "The samples of a failed round",
         "lost",
-        "trained on once more in the next round, which begins when something new arrives; "
-        "where the train or eval worker fails with them a second time, they stay in the round's "
-        "data.txt only; other failures, such as a full disk's or the deployment's, do not count",
+        "learned in the next round, which begins when something new arrives or the job is started "
+        "again; where the same worker fails with them a second time, they are set aside; other "
+        "failures, such as a full disk's or the deployment's, do not count",
     ),
     "crashed worker": Difference(
         "A train or eval script crashes, and its template has no restartPolicy",
@@ -157,11 +185,6 @@ DIFFERENCES: dict[str, Difference] = {
         "The evaluation reports metrics that are no lists, or not two results",
         "the round completes without a word",
         "the round fails, and the metric is named",
-    ),
-    "evaluation without news": Difference(
-        "Nothing arrived since the last evaluation",
-        "evaluates with an empty file",
-        "evaluates with the last samples again",
     ),
     "failed hot update": Difference(
         "The inference worker cannot load the new model",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from sedna_tinyms.jobs.arrivals import ArrivalVerdict
 from sedna_tinyms.jobs.records import RoundRecord, StageRecord
 from sedna_tinyms.jobs.workers.worker import WorkerExit
 
@@ -21,6 +22,7 @@ __all__ = [
     "Event",
     "JobStarted",
     "JobStopped",
+    "LabelsChecked",
     "Noted",
     "RollbackServed",
     "RolledBack",
@@ -52,17 +54,23 @@ class JobStarted:
 
 @dataclass(frozen=True)
 class SamplesArrived:
-    """The dataset grew by `new` samples; `waiting` of all are queued for training.
+    """The dataset grew by `new` samples; `waiting` of all are to be trained on.
 
-    `trigger` says how far the train trigger is: ``num_of_samples 12 is not > 20``.
+    Of the new ones, `corrected` give a picture that is known another label. Besides them,
+    `repeated` lines brought a picture and a label that are known. `trigger` says how far the train
+    trigger is: ``num_of_samples 12 is not > 20``.
     """
 
     new: int
     waiting: int
     trigger: str
+    corrected: int = 0
+    repeated: int = 0
 
     def __str__(self) -> str:
-        return f"{self.new} new samples; {self.trigger}"
+        beside = f", {self.corrected} of them corrections" if self.corrected else ""
+        beside += f", {self.repeated} known already" if self.repeated else ""
+        return f"{self.new} new samples{beside}; {self.trigger}"
 
 
 @dataclass(frozen=True)
@@ -121,17 +129,31 @@ class EnginesChosen:
 
 
 @dataclass(frozen=True)
-class Decided:
-    """The two evaluations were compared; `code` is that of the `Decision`."""
+class LabelsChecked:
+    """The labels of new arrivals were compared with what the model in service knows."""
 
     round: int
-    deploy: bool
-    reason: str
+    verdicts: Mapping[int, ArrivalVerdict]
+
+    def __str__(self) -> str:
+        said = "; ".join(
+            f"arrival {number} {verdict.outcome}, because {verdict.reason}"
+            for number, verdict in self.verdicts.items()
+        )
+        return f"round {self.round}: labels checked: {said}"
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The two evaluations were compared; `outcome`, `detail` and `code` are the `Decision`'s."""
+
+    round: int
+    outcome: str
+    detail: str
     code: str
 
     def __str__(self) -> str:
-        verdict = "deploy" if self.deploy else "do not deploy"
-        return f"round {self.round}: {verdict}, because {self.reason}"
+        return f"round {self.round}: {self.outcome}, because {self.detail}"
 
 
 @dataclass(frozen=True)
@@ -229,6 +251,7 @@ Event: TypeAlias = (
     | WorkerStarted
     | WorkerFinished
     | EnginesChosen
+    | LabelsChecked
     | Decided
     | CanaryEnded
     | Deployed

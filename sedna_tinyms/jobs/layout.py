@@ -31,6 +31,7 @@ class JobLayout:
         <outputDir>/accuracy_matrix.json   accuracy on each round's samples, round after round
         <outputDir>/models/         the model versions, see `sedna_tinyms.artifact.store`
         <outputDir>/run.lock        held while a runner runs
+        <outputDir>/requests/       what a person asks of the runner
         <outputDir>/inference.heartbeat   its time stamp says that the inference worker goes on
         <outputDir>/eval/<round>/results.json   what the eval worker reported, sample by sample
         <outputDir>/eval/<round>/canary.json    what came of trying the new model out
@@ -48,6 +49,7 @@ class JobLayout:
         self.journal = self.output / "journal.jsonl"
         self.models = self.output / "models"
         self.lock = self.output / "run.lock"
+        self.requests = self.output / "requests"
         self.heartbeat = self.output / "inference.heartbeat"
         below = f"{job.namespace}/incrementallearningjob/{job.name}".lower()
         self.hot_update = paths.local(HOT_UPDATE_DIRECTORY / below)
@@ -85,6 +87,10 @@ class JobLayout:
         """Return the rounds of which there are samples to evaluate with, in order."""
         names = (path.name for path in (self.output / "data" / "eval").glob("*"))
         return sorted(int(name) for name in names if name.isdecimal())
+
+    def checked_samples(self, round_number: int) -> Path:
+        """Return the file of the samples with which a round's labels are checked."""
+        return self.eval_samples(round_number).with_name("labels.txt")
 
     def eval_results(self, round_number: int) -> Path:
         """Return the file of what a round's eval worker reported."""

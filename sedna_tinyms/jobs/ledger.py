@@ -117,8 +117,9 @@ class SampleLedger:
         In the order in which they came.
     arrivals : dict of int to Arrival
         By number.
-    repeated : int
-        How many lines brought nothing new: their picture was there with the same label.
+    repeated, corrected : int
+        How many lines brought nothing new, their picture being there with the same label; and how
+        many samples have got another label.
 
     Raises
     ------
@@ -136,11 +137,12 @@ class SampleLedger:
             )
         self.samples: list[Sample] = []
         self.arrivals: dict[int, Arrival] = {}
-        self.repeated = 0
+        self.repeated = self.corrected = 0
         self._held_share = 1 - Fraction(str(train_prob))
         self._by_digest: dict[str, Sample] = {}
         self._counts: dict[str, list[int]] = {}  # by class: trained on, held out
         self._waiting: dict[int, Sample] = {}
+        self._troubled: dict[int, Sample] = {}
         self._in_round: list[Sample] = []
         self._evidence: list[Sample] = []
         self._round = 0
@@ -186,6 +188,7 @@ class SampleLedger:
             if earlier is not None:
                 for_evaluation = earlier.held_out
                 self._move(earlier, CORRECTED)
+                self.corrected += 1
             self._add(arrival, line, for_evaluation, counts=earlier is None)
         self._due = self._due or bool(arrival.samples)
         return list(arrival.samples)
@@ -336,12 +339,17 @@ class SampleLedger:
 
     def training_ended(self) -> None:
         """Note that the training of the round under way ended well."""
-        _prove(self._in_round)
+        self._prove(self._in_round)
         self._trained_in[self._round] = list(self._in_round)
 
     def evaluation_ended(self) -> None:
         """Note that the evaluation of the round under way ended well."""
-        _prove(self._evidence)
+        self._prove(self._evidence)
+
+    def _prove(self, samples: Iterable[Sample]) -> None:
+        for sample in samples:
+            sample.proven, sample.failures = True, 0
+            self._troubled.pop(sample.number, None)
 
     def round_ended(self) -> None:
         """Let the samples of a round that was not deployed wait for the next one."""
@@ -361,6 +369,7 @@ class SampleLedger:
         blamed = [each for each in given if not each.proven]
         for sample in blamed:
             sample.failures += 1
+            self._troubled[sample.number] = sample
         stay_out = [each for each in blamed if each.failures >= FAILURES_AT_MOST]
         for sample in stay_out:
             self._move(sample, SET_ASIDE)
@@ -414,13 +423,17 @@ class SampleLedger:
 
     def join_round(self) -> None:
         """Give the round under way what was released while its labels were checked."""
-        held = {each.number for each in self._in_round}
-        self._in_round += [
-            each
-            for each in self.waiting
-            if each.number not in held and self.arrivals[each.arrival].round is not None
-        ]
-        self._in_round.sort(key=lambda each: each.number)
+        released = [each for each in self.waiting if self._is_new_in_round(each)]
+        numbers = {each.number: each for each in (*self._in_round, *released)}
+        self._in_round = [numbers[number] for number in sorted(numbers)]
+
+    @property
+    def has_something_new(self) -> bool:
+        """Whether the round under way has samples that no round before was given."""
+        return any(map(self._is_new_in_round, self._in_round))
+
+    def _is_new_in_round(self, sample: Sample) -> bool:
+        return self.arrivals[sample.arrival].round == self._round
 
     def release(self, numbers: Iterable[int]) -> None:
         """Let samples count that were in quarantine or set aside, because a person says so."""
@@ -431,6 +444,7 @@ class SampleLedger:
                 continue
             arrival.checked = True
             sample.failures, arrival.round = 0, None
+            self._troubled.pop(number, None)
             self._give_its_side(sample)
             if not any(each.state == QUARANTINED for each in arrival.samples):
                 arrival.quarantine = ""
@@ -447,19 +461,25 @@ class SampleLedger:
             if self._by_digest.get(sample.digest) is sample:
                 del self._by_digest[sample.digest]
 
+    @property
+    def troubled(self) -> list[Sample]:
+        """The samples with which a worker failed, those that are set aside among them."""
+        return list(self._troubled.values())
+
     def mended(self) -> None:
         """Forget failures, because what caused them may have been mended."""
-        for sample in self.samples:
+        for sample in self._troubled.values():
             if sample.state == SET_ASIDE:
                 self._give_its_side(sample)
                 self.arrivals[sample.arrival].round = None
             sample.failures = 0
+        self._troubled = {}
         self._due = True
 
     def _release(self, arrival: Arrival) -> None:
         if not arrival.quarantine:
             return
-        arrival.quarantine = ""
+        arrival.quarantine, arrival.round = "", self._round
         for sample in arrival.samples:
             if sample.state == QUARANTINED:
                 self._give_its_side(sample)
@@ -501,11 +521,6 @@ class SampleLedger:
             or each.picture in (text, wanted.picture or text)
             or (each.digest and (each.digest in digests or each.digest.startswith(text)))
         ]
-
-
-def _prove(samples: Iterable[Sample]) -> None:
-    for sample in samples:
-        sample.proven, sample.failures = True, 0
 
 
 def _balanced(groups: list[list[Sample]], at_most: int) -> list[Sample]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sedna_tinyms.errors import ModelFileError, did_you_mean
-from sedna_tinyms.jobs.confidence import without_outcomes
 from sedna_tinyms.jobs.manifest.spec import ModelResource
+from sedna_tinyms.outcomes import without_outcomes
 
 __all__ = ["ReportedModel", "choose_model", "engines_of", "read_models"]
 

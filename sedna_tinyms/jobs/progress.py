@@ -44,7 +44,10 @@ STYLES = {
     "deployed": "green",
     "deployed, rolled back": "red",
     "interrupted": "yellow",
+    "not proven": "yellow",
+    "quarantined": "yellow",
     "refused": "yellow",
+    "rejected": "red",
     "failed": "red",
 }
 

@@ -7,11 +7,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sedna_tinyms.errors import SednaTinyMSError, StorageError
-from sedna_tinyms.jobs.confidence import PairedTest
+from sedna_tinyms.gate import PairedTest
 from sedna_tinyms.jobs.journal import now
 from sedna_tinyms.jobs.workers.worker import WorkerExit
 
-__all__ = ["REPORT_VERSION", "RoundRecord", "StageRecord"]
+__all__ = ["QUARANTINED", "REPORT_VERSION", "RoundRecord", "StageRecord"]
+
+QUARANTINED = "quarantined"
+"""The outcome of a round that ended before its training, all new labels being contradicted."""
 
 REPORT_VERSION = 1
 """Format version of ``report.json``; the first reports have none."""
@@ -56,15 +59,20 @@ class RoundRecord:
     Attributes
     ----------
     outcome : str
-        ``running``, then ``deployed``, ``refused`` (by the deploy trigger or a gate) or ``failed``.
+        ``running``, then ``deployed``, ``not proven`` (the deploy trigger is unmet, or the evidence
+        does not decide), ``rejected`` (the evidence says that the model is worse), ``quarantined``
+        (the labels of all that was new were contradicted) or ``failed``. In a report of a version
+        before, ``refused`` stands for the second and third.
     reason : str
-        The words of the deploy trigger and of the gates, or why the round failed.
+        Why, in words for a person, or why the round failed.
+    detail : str
+        What the deploy trigger of the YAML says, and the counts of the gate.
     code : str
         The same for a program: the `code` of the decision or of the error; ``gone-back-from``
         where the same weights had been, ``canary-failed``, or ``interrupted``. Empty in a report
         of a version that had none.
-    train_samples, eval_samples : int
-        How many samples it was given.
+    train_samples, eval_samples, eval_missing : int
+        How many samples it was given, and of how many of the held-out ones the picture is gone.
     base_model : str
         The host path of the model that it started from.
     models : list of dict
@@ -73,8 +81,8 @@ class RoundRecord:
         The metrics of the two evaluated models, as the eval worker reported them, but for
         ``correct``, which is kept beside the round's other results.
     test : dict or None
-        How many samples ``only_new`` and ``only_old`` gets right, and the ``confidence`` that
-        they differ; None where that was not tested.
+        How many samples ``only_new`` and ``only_old`` gets right, and the ``probability`` that
+        the new model is the better one; None where that was not tested.
     new_model, old_model : str or None
         Their host paths.
     canary : dict or None
@@ -85,6 +93,14 @@ class RoundRecord:
         The model version that it became.
     rolled_back : str or None
         Why that version was gone back from, if it was.
+    left_out : int or None
+        The arrival that took no part, to find out whether its labels are wrong.
+    suspects : list of int
+        The arrivals that it trained on and that no model in service has learned.
+    quarantined : list of dict
+        The arrivals that it sent into quarantine: ``arrival``, ``samples``, ``reason``.
+    checked : dict or None
+        What came of comparing the new labels with what is known, by arrival.
     failure : dict or None
         Of a failed round: ``stage``, ``reason`` (one word), ``last_lines`` of the worker.
     """
@@ -92,9 +108,11 @@ class RoundRecord:
     round: int
     train_samples: int = 0
     eval_samples: int = 0
+    eval_missing: int = 0
     base_model: str = ""
     outcome: str = "running"
     reason: str = ""
+    detail: str = ""
     code: str = ""
     models: list[dict[str, Any]] = field(default_factory=list)
     new_model: str | None = None
@@ -106,6 +124,10 @@ class RoundRecord:
     stages: dict[str, StageRecord] = field(default_factory=dict)
     version: int | None = None
     rolled_back: str | None = None
+    left_out: int | None = None
+    suspects: list[int] = field(default_factory=list)
+    quarantined: list[dict[str, Any]] = field(default_factory=list)
+    checked: dict[str, Any] | None = None
     failure: dict[str, Any] | None = None
     started: str = field(default_factory=now)
     finished: str | None = None
@@ -122,11 +144,12 @@ class RoundRecord:
         return bool(self.models) and (self.failure or {}).get("stage") != "train"
 
     @property
-    def failed_in_worker(self) -> bool:
-        """Whether the train or eval worker failed, and not what the runner does before or after."""
+    def failed_worker(self) -> str | None:
+        """Which of the train and the eval worker failed; None if it was something else."""
         if self.failure is None or self.failure["reason"] == StorageError.__name__:
-            return False
-        return self.failure["stage"] in {"train", "eval"} & self.stages.keys()
+            return None
+        stage: str = self.failure["stage"]
+        return stage if stage in {"train", "eval"} & self.stages.keys() else None
 
     @property
     def verdict(self) -> str:
@@ -139,7 +162,7 @@ class RoundRecord:
 
     def tested(self, test: PairedTest) -> None:
         """Note how sure it is that the new model is better."""
-        self.test = {**asdict(test), "confidence": test.confidence}
+        self.test = {**asdict(test), "probability": test.probability}
 
     def fail(self, stage: str, error: SednaTinyMSError) -> None:
         """Note that the round failed in a stage, and why."""

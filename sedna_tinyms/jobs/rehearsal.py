@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sedna_tinyms.errors import StorageError
 from sedna_tinyms.jobs.layout import JobLayout
+from sedna_tinyms.jobs.lines import read_lines
 from sedna_tinyms.jobs.manifest.spec import Job
 from sedna_tinyms.jobs.paths import HostPaths
 from sedna_tinyms.jobs.preflight import check_files
@@ -83,9 +84,10 @@ def rehearse(
     with Endpoint(lambda _: None, port):
         pass
     state = JobState(layout.journal, job, paths.local(job.dataset.url))
-    new = state.intake.look(time.monotonic())
-    state.intake.arrived(new, state.intake.reading)
-    waiting = state.intake.num_of_samples
+    new = state.reader.read_new(time.monotonic())
+    lines = read_lines(new, state.reader.path.parent)
+    state.ledger.arrive(lines, state.ledger.split(lines))
+    waiting = state.ledger.num_of_samples
     now = datetime.now().time()
     verdict = check_trigger(job.spec.train_trigger, {"num_of_samples": waiting}, now)
     directory = job.source.resolve().parent
@@ -95,7 +97,7 @@ def rehearse(
         new=len(new),
         waiting=waiting,
         step=state.step,
-        begins=state.step is not None or (bool(verdict) and state.intake.may_start),
+        begins=state.step is not None or (bool(verdict) and state.ledger.may_start),
         reason=verdict.reason if state.step is None else "it was cut short",
         output=str(layout.output),
         commands={

@@ -57,6 +57,7 @@ class JobReport:
         return {
             **self._head,
             "continual_learning": self.figures,
+            "samples": self._state.ledger.summary(),
             "rounds": rounds,
             "rollbacks": self._state.rollbacks,
             "inference": self._state.inference,

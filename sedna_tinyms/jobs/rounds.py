@@ -14,14 +14,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sedna_tinyms.artifact.files import read_json, remove_file, write_json, write_text
 from sedna_tinyms.artifact.version import ModelVersion
-from sedna_tinyms.errors import JobSpecError, ModelFileError
+from sedna_tinyms.errors import JobSpecError, MetricsError, ModelFileError, StorageError
+from sedna_tinyms.jobs.arrivals import (
+    OTHERS_AT_LEAST,
+    ArrivalVerdict,
+    check_arrival,
+    why_no_reference,
+)
 from sedna_tinyms.jobs.canary import play_canary
 from sedna_tinyms.jobs.conditions import JobStatus
-from sedna_tinyms.jobs.confidence import without_outcomes
-from sedna_tinyms.jobs.decision import Decision, compare, decide
+from sedna_tinyms.jobs.decision import DEPLOYED, NOT_PROVEN, REJECTED, Decision, compare, decide
 from sedna_tinyms.jobs.deploy import ModelReplacement
 from sedna_tinyms.jobs.events import (
     CanaryEnded,
@@ -29,13 +35,16 @@ from sedna_tinyms.jobs.events import (
     Deployed,
     EnginesChosen,
     Event,
+    LabelsChecked,
+    Noted,
     RoundStarted,
 )
 from sedna_tinyms.jobs.layout import JobLayout
+from sedna_tinyms.jobs.ledger import Sample
 from sedna_tinyms.jobs.manifest.spec import Job, ModelResource
 from sedna_tinyms.jobs.models import ReportedModel, choose_model, engines_of, read_models
 from sedna_tinyms.jobs.paths import HostPaths
-from sedna_tinyms.jobs.records import StageRecord
+from sedna_tinyms.jobs.records import QUARANTINED, StageRecord
 from sedna_tinyms.jobs.state import STEPS, JobState
 from sedna_tinyms.jobs.versions import JobVersions
 from sedna_tinyms.jobs.workers.endpoint import Report
@@ -43,8 +52,12 @@ from sedna_tinyms.jobs.workers.environment import eval_variables, train_variable
 from sedna_tinyms.jobs.workers.inference import InferenceService
 from sedna_tinyms.jobs.workers.stage_worker import StageFailedError, run_stage_worker
 from sedna_tinyms.jobs.workers.supervisor import Supervisor, worker_templates
+from sedna_tinyms.outcomes import CONTRADICTION, OUTCOMES, unpack_outcomes, without_outcomes
 
 __all__ = ["BASE_RULES", "Round", "RoundContext", "base_model"]
+
+REFERENCE_AT_MOST = 500
+"""How many held-out samples of other arrivals tell whether a model can judge labels."""
 
 BASE_RULES = ("last-deployed", "last-trained")
 """Which model the next round starts from; the second is Sedna's rule."""
@@ -100,24 +113,122 @@ class Round:
     @property
     def stage(self) -> str:
         """The stage of Sedna's state machine that the round is at, in small letters."""
-        return {"train": "train", "evaluate": "eval"}.get(self._context.state.step or "", "deploy")
+        stages = {"check": "train", "train": "train", "evaluate": "eval"}
+        return stages.get(self._context.state.step or "", "deploy")
 
     def play(self) -> None:
-        """Train, evaluate, decide, and try out and deploy if that is the decision."""
-        steps = dict(
-            zip(STEPS, (self._train, self._evaluate, self._decide, self._install), strict=True)
-        )
+        """Check labels, train, evaluate, decide, and try out and deploy if that is the decision."""
+        plays = (self._check_labels, self._train, self._evaluate, self._decide, self._install)
+        steps = dict(zip(STEPS, plays, strict=True))
         while step := self._context.state.step:
             steps[step]()
 
+    def _check_labels(self) -> None:
+        """Keep out the arrivals whose labels the model in service clearly contradicts."""
+        context, record = self._context, self._record
+        verdicts = self._verdicts()
+        record.checked = {str(number): each.as_json() for number, each in verdicts.items()}
+        contradicted = {
+            number: each.reason
+            for number, each in verdicts.items()
+            if each.outcome == "contradicted"
+        }
+        context.emit(LabelsChecked(record.round, verdicts))
+        context.state.labels_checked(contradicted)
+
+    def _verdicts(self) -> dict[int, ArrivalVerdict]:
+        """Compare the labels of each arrival that is new with the answers of the model in service.
+
+        A model that was never trained, or that does no better than guessing, judges no labels; nor
+        does an evaluation that tells no probabilities.
+        """
+        context, ledger = self._context, self._context.state.ledger
+        checking = {number: ledger.arrivals[number].active for number in context.state.checking}
+        others = ledger.evidence(checking, REFERENCE_AT_MOST)
+        arrivals = len({each.arrival for each in others})
+        if arrivals < OTHERS_AT_LEAST or not context.state.deployed:
+            why = f"there is no model in service that has learned {OTHERS_AT_LEAST} other arrivals"
+            return dict.fromkeys(checking, ArrivalVerdict("skipped", why, "no-reference"))
+        without_scores = ArrivalVerdict(
+            "skipped", f"the evaluation reports no {CONTRADICTION!r} for each sample", "no-scores"
+        )
+        if not self._tells_scores():
+            return dict.fromkeys(checking, without_scores)
+        asked = [*others, *(each for samples in checking.values() for each in samples)]
+        metrics = self._reference_metrics(asked)
+        contradiction, correct = metrics.get(CONTRADICTION, ()), metrics.get(OUTCOMES, ())
+        if not len(contradiction) == len(correct) == len(asked):
+            return dict.fromkeys(checking, without_scores)
+        why = why_no_reference(_by_arrival(others, correct[: len(others)]), _labels_of(others))
+        if why:
+            return dict.fromkeys(checking, ArrivalVerdict("skipped", why, "no-reference"))
+        found = iter(contradiction[len(others) :])
+        return {
+            number: check_arrival([next(found) for _ in samples])
+            for number, samples in checking.items()
+        }
+
+    def _tells_scores(self) -> bool:
+        """Whether the job's last evaluation told what a check of labels needs."""
+        context = self._context
+        evaluated = [each.round for each in context.state.records if each.new is not None]
+        try:
+            results = read_json(context.layout.eval_results(evaluated[-1]))
+            return all(CONTRADICTION in each["metrics"] for each in results)
+        except (LookupError, TypeError, StorageError, OSError):
+            return False
+
+    def _reference_metrics(self, samples: Sequence[Sample]) -> dict[str, Any]:
+        """Let the model in service answer samples; return nothing, and say why, if it cannot."""
+        context, record = self._context, self._record
+        model = ReportedModel.of_resource(context.job.eval_model)
+        path = context.layout.checked_samples(record.round)
+        _write_samples(path, samples)
+        try:
+            report, end = run_stage_worker(
+                context.supervisor,
+                "eval",
+                record.round,
+                eval_variables(
+                    models=[str(self._file_of(model))],
+                    samples=str(path),
+                    dataset=str(context.paths.local(context.job.dataset.url)),
+                ),
+                limit_seconds=self._limit_seconds("eval"),
+                emit=context.emit,
+                on_start=lambda: None,
+            )
+            record.stages["check"] = StageRecord.of(end, engines_of(report.results))
+            (result,) = read_models(report.results)
+            return unpack_outcomes(result.metrics or {})
+        except (StageFailedError, MetricsError, ModelFileError, ValueError) as error:
+            code = getattr(error, "code", "wrong-length")
+            what = f"the labels of round {record.round} were not checked: {error}"
+            context.emit(Noted(what, "labels-not-checked", {"round": record.round, "why": code}))
+            return {}
+
+    def _end_quarantined(self) -> None:
+        """End a round before its training: the labels of all that is new are in quarantine."""
+        record = self._record
+        labels = sum(each["samples"] for each in record.quarantined)
+        reasons = "; ".join(dict.fromkeys(each["reason"] for each in record.quarantined))
+        reason = f"not trained: {reasons}; its {labels} labels are in quarantine: see "
+        reason += "sedna-tinyms samples list"
+        record.finish(QUARANTINED, reason, "contradicted")
+        self._context.state.round_ends()
+
     def _train(self) -> None:
-        context, number, base = self._context, self._record.round, self._base()
+        context, number = self._context, self._record.round
+        if self._record.quarantined and not context.state.has_something_new:
+            self._end_quarantined()
+            return
+        base = self._base()
         self._record.base_model = base.url
         context.emit(RoundStarted(number, self._record.train_samples, base.url))
         samples = context.layout.train_samples(number)
         directory = context.layout.model_directory(number)
         shutil.rmtree(directory, ignore_errors=True)  # of a training that was cut short
-        _write_samples(samples, context.state.intake.train_samples)
+        _write_samples(samples, context.state.ledger.train_samples)
         context.status.move(
             "Train",
             "Ready",
@@ -148,10 +259,14 @@ class Round:
         new = choose_model(self._trained, context.job.eval_model)
         old = ReportedModel.of_resource(context.job.eval_model)
         context.state.evaluation_begins()
-        lines = context.state.intake.eval_samples
+        found, missing = self._those_with_pictures(context.state.ledger.eval_samples)
         samples = context.layout.eval_samples(record.round)
-        _write_samples(samples, lines)
-        record.eval_samples, record.new_model, record.old_model = len(lines), new.url, old.url
+        _write_samples(samples, found)
+        record.eval_samples, record.eval_missing = len(found), missing
+        record.new_model, record.old_model = new.url, old.url
+        if not found:
+            self._end_without_evidence()
+            return
         context.status.move(
             "Eval",
             "Ready",
@@ -184,24 +299,64 @@ class Round:
             context.job.spec.deploy_trigger,
             datetime.now().time(),
             confidence=context.job.gates.deploy_confidence,
-            samples=context.state.intake.eval_samples,
         )
         if decision.test is not None:
             record.tested(decision.test)
-        context.emit(Decided(record.round, decision.deploy, decision.reason, decision.code))
+        context.emit(Decided(record.round, decision.outcome, decision.detail, decision.code))
         if decision.deploy:
             decision = self._unless_rejected(decision)
         if decision.deploy and context.job.gates.canary_timeout_seconds:
             decision = self._try_out(self._trained, decision)
+        record.detail = decision.detail
         if decision.deploy:
             record.reason, record.code = decision.reason, decision.code
             context.state.step_done()
         else:
-            message = f"not deployed: {decision.reason}"
-            context.status.move("Deploy", "Completed", message=message)
-            record.finish("refused", decision.reason, decision.code)
-            self._make_version(needed=False)
-            context.state.round_ends()
+            self._end_undeployed(decision)
+
+    def _end_undeployed(self, decision: Decision) -> None:
+        context, record = self._context, self._record
+        reason = f"{decision.reason}; {self._what_becomes_of_labels(decision.outcome)}"
+        context.status.move("Deploy", "Completed", message=f"not deployed: {decision.detail}")
+        record.finish(decision.outcome, reason, decision.code)
+        self._make_version(needed=False)
+        context.state.round_ends()
+
+    def _what_becomes_of_labels(self, outcome: str) -> str:
+        record, state = self._record, self._context.state
+        labels = f"its {record.train_samples} labels"
+        if outcome != REJECTED:
+            return f"{labels} are kept for the next round"
+        if len(record.suspects) == 1 and record.left_out is None:
+            return f"{labels} are in quarantine: see sedna-tinyms samples list"
+        if record.left_out is None or len(state.to_leave_out) > 1:
+            return f"{labels} are kept, and the next round leaves some out to find wrong ones"
+        return "the labels that no deployed model has learned are in quarantine"
+
+    def _end_without_evidence(self) -> None:
+        """End a round for which there is no held-out sample to compare the models with."""
+        context = self._context
+        missing = self._record.eval_missing
+        why = f"the pictures of {missing} are missing" if missing else "none is held out so far"
+        detail = f"there is no sample to evaluate with: {why}"
+        context.status.wait_for_samples("NoSamples", detail)
+        labels = self._what_becomes_of_labels(NOT_PROVEN)
+        record = self._record
+        record.detail = detail
+        record.finish(NOT_PROVEN, f"not deployed yet: {detail}; {labels}", "no-evidence")
+        self._make_version(needed=False)
+        context.state.round_ends()
+
+    def _those_with_pictures(self, samples: Sequence[Sample]) -> tuple[list[Sample], int]:
+        """Return the samples whose pictures are still there, and how many others there are.
+
+        Only of a sample whose picture was there when it came is it known that one belongs to it.
+        """
+        directory = self._context.paths.local(self._context.job.dataset.url).parent
+        found = [
+            each for each in samples if not each.digest or (directory / each.picture).is_file()
+        ]
+        return found, len(samples) - len(found)
 
     def _unless_rejected(self, decision: Decision) -> Decision:
         """Return the decision, turned where these very weights could not serve before."""
@@ -209,8 +364,8 @@ class Round:
         why = self._context.state.rejected.get(self._context.versions.sha256_of(new))
         if why is None:
             return decision
-        reason = f"{decision.reason}; but with the same weights {why}"
-        return replace(decision, deploy=False, reason=reason, code="gone-back-from")
+        reason = f"not deployed: with the same weights {why}"
+        return replace(decision, outcome=NOT_PROVEN, reason=reason, code="gone-back-from")
 
     def _try_out(self, trained: Sequence[ReportedModel], decision: Decision) -> Decision:
         """Return the decision, turned where the new model cannot do its work."""
@@ -224,8 +379,8 @@ class Round:
         context.emit(CanaryEnded(number, outcome, reason, canary.get("code", "")))
         if outcome != "failed":
             return decision
-        reason = f"{decision.reason}; but the canary failed: {reason}"
-        return replace(decision, deploy=False, reason=reason, code="canary-failed")
+        reason = f"not deployed: the canary failed: {reason}"
+        return replace(decision, outcome=NOT_PROVEN, reason=reason, code="canary-failed")
 
     def _install(self) -> None:
         context, job, record = self._context, self._context.job, self._record
@@ -251,9 +406,9 @@ class Round:
         finally:
             record.stages["deploy"] = StageRecord(time.monotonic() - started)
         output = {"models": [new.as_json()]}
-        message = f"deployed: {record.reason}"
+        message = f"deployed: {record.detail}"
         context.status.move("Deploy", "Completed", message=message, output=output)
-        record.finish("deployed", record.reason, record.code)
+        record.finish(DEPLOYED, record.reason, record.code)
         context.state.round_ends()
         replacement.done()
         context.inference.trial_begins(trusted)
@@ -324,14 +479,13 @@ class Round:
     def _run_worker(self, kind: str, variables: dict[str, str]) -> Report:
         context, stage = self._context, kind.capitalize()
         context.status.move(stage, "Starting")
-        deadline = worker_templates(context.job)[kind].active_deadline_seconds
         try:
             report, end = run_stage_worker(
                 context.supervisor,
                 kind,
                 self._record.round,
                 variables,
-                limit_seconds=min(context.worker_limit_seconds, deadline or math.inf),
+                limit_seconds=self._limit_seconds(kind),
                 emit=context.emit,
                 on_start=lambda: context.status.move(stage, "Running"),
             )
@@ -344,6 +498,10 @@ class Round:
         if engines:
             context.emit(EnginesChosen(self._record.round, kind, engines))
         return report
+
+    def _limit_seconds(self, kind: str) -> float:
+        deadline = worker_templates(self._context.job)[kind].active_deadline_seconds
+        return min(self._context.worker_limit_seconds, deadline or math.inf)
 
     @property
     def _trained(self) -> list[ReportedModel]:
@@ -374,5 +532,19 @@ class Round:
         return path
 
 
-def _write_samples(path: Path, samples: Sequence[str]) -> None:
-    write_text(path, "".join(f"{sample}\n" for sample in samples))
+def _write_samples(path: Path, samples: Sequence[Sample]) -> None:
+    write_text(path, "".join(f"{sample.line}\n" for sample in samples))
+
+
+def _by_arrival(samples: Sequence[Sample], values: Sequence[float]) -> dict[int, list[float]]:
+    found: dict[int, list[float]] = {}
+    for sample, value in zip(samples, values, strict=True):
+        found.setdefault(sample.arrival, []).append(value)
+    return found
+
+
+def _labels_of(samples: Sequence[Sample]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for sample in samples:
+        found.setdefault(sample.arrival, []).append(sample.label)
+    return found

@@ -41,6 +41,7 @@ from sedna_tinyms.jobs.records import StageRecord
 from sedna_tinyms.jobs.report import JobReport
 from sedna_tinyms.jobs.rollback import RollbackWatch
 from sedna_tinyms.jobs.rounds import BASE_RULES, Round, RoundContext, base_model
+from sedna_tinyms.jobs.samples import take_requests
 from sedna_tinyms.jobs.state import JobState, hold_lock
 from sedna_tinyms.jobs.triggers import Verdict, check_trigger
 from sedna_tinyms.jobs.versions import JobVersions
@@ -49,6 +50,9 @@ from sedna_tinyms.jobs.workers.processes import OUTPUT, end_strays
 from sedna_tinyms.jobs.workers.supervisor import Inbox, StopRequestedError, Supervisor
 
 __all__ = ["JobRunner"]
+
+WATCHED_AT_MOST = 1000
+"""Of so many samples that a worker failed with, the runner notices that a file was mended."""
 
 
 class JobRunner:
@@ -138,6 +142,7 @@ class JobRunner:
         self._inbox: Inbox = SimpleQueue()
         self._versions = JobVersions(job, self._paths, self._layout, on_event)
         self._dataset_problem = ""
+        self._watched: dict[Path, object] = {}
 
     def stop(self, reason: str = "asked to stop") -> None:
         """Ask `run` to end; may be called from another thread or a signal handler."""
@@ -167,7 +172,7 @@ class JobRunner:
             )
             self._take_up(status, state)
             with self._supervisor(state) as supervisor:
-                supervisor.while_waiting(lambda: self._look_at_dataset(state))
+                supervisor.while_waiting(lambda: self._look_around(state))
                 reason = self._play(self._context(supervisor, status, state), report)
             report.save()
         self._emit(JobStopped(reason))
@@ -266,7 +271,7 @@ class JobRunner:
         """Play one round, and keep the job going whatever becomes of it."""
         state = context.state
         if state.step is None:
-            record = state.round_begins()
+            record = state.round_begins(from_last_trained=self._base == "last-trained")
         else:
             record = state.records[-1]
             what = f"round {record.round} was cut short and goes on: {state.step}"
@@ -279,8 +284,8 @@ class JobRunner:
             raise  # no fault of the round, which goes on in a later run
         except SednaTinyMSError as error:
             record.fail(current.stage, error)
-            self._give_up(state)
             state.round_ends()
+            self._note_set_aside(state)
         except StopRequestedError as stop:
             record.reason, record.code = f"interrupted: {stop}", "interrupted"
             raise
@@ -294,13 +299,15 @@ class JobRunner:
         base = base_model(state, self._job, self._base)
         return self._versions.base(base) if self._base == "last-deployed" else base
 
-    def _give_up(self, state: JobState) -> None:
-        given_up = state.intake.given_up
-        if given_up and state.records[-1].failed_in_worker:
-            samples = self._paths.host(self._layout.train_samples(len(state.records)))
-            why = f"{given_up} samples failed a worker for the second time and stay out"
-            fields = {"samples": given_up, "path": samples}
-            self._emit(Noted(f"{why}; see {samples}", "gave-up-samples", fields))
+    def _note_set_aside(self, state: JobState) -> None:
+        if not state.set_aside:
+            return
+        count, first = len(state.set_aside), state.set_aside[0].line
+        why = (
+            f"{count} samples failed a worker for the second time and are set aside, the first is "
+            f"{first!r}; see sedna-tinyms samples list"
+        )
+        self._emit(Noted(why, "set-aside", {"samples": count, "first": first}))
 
     def _wait_for_samples(self, status: JobStatus, state: JobState) -> None:
         failed = state.records and state.records[-1].outcome == "failed"
@@ -308,15 +315,43 @@ class JobRunner:
 
     def _train_verdict(self, state: JobState) -> Verdict:
         """Say whether the next round begins."""
-        waiting = {"num_of_samples": state.intake.num_of_samples}
+        waiting = {"num_of_samples": state.ledger.num_of_samples}
         verdict = check_trigger(self._job.spec.train_trigger, waiting, datetime.now().time())
-        if verdict and not state.intake.may_start:
+        if state.to_leave_out and state.ledger.may_start:
+            return Verdict(True, "wrong labels are looked for", "looks-for-labels")
+        if verdict and not state.ledger.may_start:
             return Verdict(False, "no sample has arrived since the last round", "nothing-new")
         return verdict
 
+    def _look_around(self, state: JobState) -> None:
+        """Look at the dataset, at what a person asks for, and for files that were mended."""
+        self._look_at_dataset(state)
+        for action, count in take_requests(self._layout, state):
+            what = {"release": "released", "drop": "dropped"}[action]
+            fields = {"samples": count}
+            self._emit(Noted(f"{count} samples were {what} by a person", f"samples-{what}", fields))
+        if state.step is None:
+            self._look_for_mended_files(state)
+
+    def _look_for_mended_files(self, state: JobState) -> None:
+        """Let a failed round be tried again when a file changes that its samples name."""
+        directory = self._dataset.parent
+        troubled = [directory / each.picture for each in state.ledger.troubled if each.picture][
+            :WATCHED_AT_MOST
+        ]
+        seen = {path: _signature(path) for path in troubled}
+        changed = [
+            path for path in seen if path in self._watched and seen[path] != self._watched[path]
+        ]
+        self._watched = seen
+        if changed:
+            state.mended()
+            what = f"{changed[0]} has changed, so what failed with it is tried again"
+            self._emit(Noted(what, "mended", {"path": changed[0]}))
+
     def _look_at_dataset(self, state: JobState) -> None:
         try:
-            new = state.intake.look(time.monotonic(), self._quiet_seconds)
+            new = state.reader.read_new(time.monotonic(), self._quiet_seconds)
             problem = ""
         except DatasetError as error:
             new, problem = [], str(error)
@@ -324,6 +359,18 @@ class JobRunner:
                 self._emit(Noted(problem, "bad-dataset", {"error": error.code, **error.fields}))
         self._dataset_problem = problem
         if new:
-            state.samples_arrive(new)
-            verdict = self._train_verdict(state)
-            self._emit(SamplesArrived(len(new), state.intake.num_of_samples, verdict.reason))
+            before = state.ledger.corrected
+            arrived = state.samples_arrive(new)
+            verdict, waiting = self._train_verdict(state), len(state.ledger.waiting)
+            corrected = state.ledger.corrected - before
+            repeated = len(new) - len(arrived)
+            self._emit(SamplesArrived(len(arrived), waiting, verdict.reason, corrected, repeated))
+
+
+def _signature(path: Path) -> object:
+    """Return what changes when a file does; None if it is not there."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return (status.st_ino, status.st_size, status.st_mtime_ns)

@@ -36,7 +36,7 @@ def test_a_table_of_the_jobs(played, status, snapshot):
     assert output.strip() == str(played.output)
     assert heading.split() == ["round", "samples", "train", "eval", "deploy", "outcome"]
     assert line.split()[:2] == ["1", "8+2"]
-    assert line.endswith("  refused")
+    assert line.endswith("  not proven")
     assert why == snapshot
 
 
@@ -53,7 +53,7 @@ def test_the_same_as_json(played, status):
     _, job = status(played)
     assert (job["name"], job["stage"], job["condition"]) == ("toy", "Train", "Waiting")
     assert job["output"] == str(played.output)
-    assert job["rounds"][0]["outcome"] == "refused"
+    assert job["rounds"][0]["outcome"] == "not proven"
 
 
 def test_no_job_is_a_usage_error(tmp_path, refused):
@@ -66,7 +66,7 @@ def test_how_sure_it_was_is_shown(toy_job, status, snapshot):
     toy_job.runner(rounds=1).run()
     shown, job = status(toy_job)
     assert shown.splitlines()[-1] == snapshot  # on a line of any length
-    assert job["rounds"][0]["test"] == {"only_new": 5, "only_old": 0, "confidence": 0.9375}
+    assert job["rounds"][0]["test"] == {"only_new": 5, "only_old": 0, "probability": 63 / 64}
 
 
 def test_what_the_rounds_forgot_is_shown(toy_job, status, snapshot):

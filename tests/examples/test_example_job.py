@@ -90,7 +90,7 @@ def test_a_model_that_knows_more_is_deployed_and_one_that_does_not_is_refused(ru
     first, second = report["rounds"]
     assert (first["outcome"], first["code"]) == ("deployed", "met"), first["reason"]
     assert first["new"]["accuracy"][0] > 0.8 > first["old"]["accuracy"][0]
-    assert second["outcome"] == "refused", second["reason"]
+    assert second["outcome"] == "not proven", second["reason"]
     assert second["old"]["accuracy"][0] > 0.8
     assert second["eval_samples"] == 24
 

@@ -76,14 +76,13 @@ def test_a_round_that_failed_in_its_training_measured_nothing(toy_job):
     assert matrix(toy_job).learned == ["round-1"]
 
 
-def test_samples_that_leave_the_window_are_not_measured_any_more(toy_job):
+def test_held_out_samples_are_measured_in_every_later_round(toy_job):
     rounds = []
     for number in range(1, 8):
-        samples = 2 * min(number, 6)
-        rounds.append({"accuracy": 0.2 + number / 10, "correct": [[RIGHT] * samples] * 2})
+        rounds.append({"accuracy": 0.2 + number / 10, "correct": [[RIGHT] * 2 * number] * 2})
     report = played(toy_job, *rounds)
     last = matrix(toy_job).as_dict()["accuracy"][-1]
-    assert last == [None, *[1.0] * 6]
+    assert last == [1.0] * 7
     assert report.figures["accuracy"] == 1.0
 
 

@@ -10,14 +10,12 @@ from golden import Raises
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sedna_tinyms.errors import ConfigurationError, DatasetError
+from sedna_tinyms.errors import DatasetError
 from sedna_tinyms.jobs.dataset import (
     ARRIVAL_AT_MOST,
-    EVAL_WINDOW,
     MAX_LINE_BYTES,
     SETTLED_AFTER,
     DatasetReader,
-    SampleSplitter,
 )
 
 EARLY = 1000.0
@@ -224,67 +222,3 @@ def test_no_line_is_lost_or_found_twice_however_it_is_written(
     lines = [line.removesuffix("\r") for line in content.decode().split("\n")]
     assert found == [line for line in lines if line.strip()]
     assert reader.samples == len(found)
-
-
-def test_the_worked_example_of_two_arrivals_before_one_evaluation() -> None:
-    splitter = SampleSplitter(0.8)
-    splitter.add([str(i) for i in range(10)])
-    assert splitter.num_of_samples == 8
-    assert splitter.take_train() == [str(i) for i in range(8)]
-    splitter.add([str(i) for i in range(10, 15)])
-    assert splitter.num_of_samples == 4
-    assert splitter.take_eval() == ["8", "9", "8", "9", "14"]
-    assert splitter.take_eval() == []
-
-
-def test_the_window_loses_one_version_with_each_evaluation() -> None:
-    splitter = SampleSplitter(0.5)
-    for arrival in range(EVAL_WINDOW + 2):
-        splitter.add(["train", str(arrival)])
-    splitter.take_eval()
-    splitter.add(["train", "new"])
-    assert splitter.take_eval() == [*map(str, range(1, EVAL_WINDOW + 2)), "new"]
-    splitter.add(["train", "newer"])
-    assert splitter.take_eval() == [*map(str, range(2, EVAL_WINDOW + 2)), "new", "newer"]
-
-
-def test_a_full_window_loses_nothing() -> None:
-    splitter = SampleSplitter(0.5)
-    for arrival in range(EVAL_WINDOW):
-        splitter.add(["train", str(arrival)])
-    splitter.take_eval()
-    splitter.add(["train", "new"])
-    assert splitter.take_eval() == [*map(str, range(EVAL_WINDOW)), "new"]
-
-
-@pytest.mark.parametrize("train_prob", [0.0, 1.0, -0.1, 1.5, float("nan")])
-def test_a_share_of_nothing_or_everything_is_refused(train_prob: float, raises: Raises) -> None:
-    with raises(ConfigurationError, "out-of-range", name="train_prob", value=train_prob):
-        SampleSplitter(train_prob)
-
-
-@given(
-    train_prob=st.floats(0.01, 0.99),
-    arrivals=st.lists(st.tuples(st.integers(0, 12), st.sampled_from(["", "train", "eval"]))),
-)
-def test_every_sample_is_trained_on_once_or_evaluated_with(
-    train_prob: float, arrivals: list[tuple[int, str]]
-) -> None:
-    splitter = SampleSplitter(train_prob)
-    total = expected = 0
-    trained: list[str] = []
-    evaluated: set[str] = set()
-    for size, event in arrivals:
-        splitter.add([str(i) for i in range(total, total + size)])
-        total += size
-        expected += int(train_prob * size)
-        if event == "train":
-            trained += splitter.take_train()
-        if event == "eval":
-            evaluated |= set(splitter.take_eval())
-    trained += splitter.take_train()
-    evaluated |= set(splitter.take_eval())
-
-    assert len(trained) == expected
-    assert trained == sorted(set(trained), key=int)
-    assert evaluated == {str(i) for i in range(total)} - set(trained)

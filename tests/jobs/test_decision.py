@@ -89,7 +89,7 @@ def test_decisions_that_are_those_of_the_local_controller(
     results = [result(new), result(old)]
     decision = decide(results, rule, NOON)
     assert (decision.deploy, decision.code) == (deploy, code)
-    assert decision.reason == snapshot
+    assert decision.detail == snapshot
     assert local_controller(results, rule.condition) == ("deploy" if deploy else "refuse")
 
 
@@ -152,8 +152,8 @@ def test_differences_on_purpose(
     results = [result(new), result(old)]
     assert local_controller(results, rule.condition) == sedna
     decision = decide(results, rule, NOON)
-    assert (decision.deploy, decision.code) == (False, code)
-    assert decision.reason == snapshot
+    assert (decision.outcome, decision.code) == ("not proven", code)
+    assert decision.detail == snapshot
 
 
 NUMBERS = st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=1, max_size=2)
@@ -221,34 +221,58 @@ def test_what_cannot_be_compared_is_not_deployed(
     results: object, code: str, snapshot: SnapshotAssertion
 ) -> None:
     decision = decide(results, trigger("accuracy_delta[0]"), NOON)
-    assert (decision.deploy, decision.code) == (False, code)
+    assert (decision.outcome, decision.code) == ("not proven", code)
     assert decision.reason == snapshot
 
 
 @pytest.mark.parametrize(
-    ("new", "old", "deploy", "code", "tested"),
+    ("new", "old", "confidence", "outcome", "code"),
     [
-        ([1.0] * 6, [0.0] * 6, True, "met", True),
-        ([1.0] * 5, [0.0] * 5, False, "not-sure", True),
-        ([1.0, 0.0, 0.0], [0.0, 1.0, 1.0], False, "not-better", True),
-        ([0.5], [0.0], True, "met", False),
-        (None, None, True, "met", False),
+        ([1.0, 0.0, 0.0], [0.0, 0.0, 0.0], 0.5, "deployed", "met"),
+        ([1.0, 0.0, 0.0], [0.0, 1.0, 0.0], 0.5, "deployed", "met"),
+        ([1.0, 0.0, 0.0], [0.0, 1.0, 1.0], 0.5, "not proven", "not-better"),
+        ([1.0] * 3, [0.0] * 3, 0.95, "not proven", "not-sure"),
+        ([1.0] * 4, [0.0] * 4, 0.95, "deployed", "met"),
+        ([0.0] * 5, [1.0] * 5, 0.5, "rejected", "worse"),
+        ([0.0] * 40, [1.0] * 40, 0.95, "rejected", "worse"),
+        ([0.0] * 5, [1.0] * 5, 0.0, "deployed", "met"),
+        ([0.5], [0.0], 0.5, "deployed", "met"),
+        (None, None, 0.5, "deployed", "met"),
     ],
-    ids=["sure", "not sure", "worse", "no outcomes", "none"],
+    ids=["lead", "even", "behind", "unsure", "sure", "worse", "hopeless", "off", "odd", "none"],
 )
-def test_the_test_of_the_outcomes_can_only_turn_a_decision_to_deploy(
+def test_the_outcome_by_what_each_model_gets_right(
     new: list[float] | None,
     old: list[float] | None,
-    deploy: bool,
+    confidence: float,
+    outcome: str,
     code: str,
-    tested: bool,
     snapshot: SnapshotAssertion,
 ) -> None:
     outcomes = [{} if each is None else {"correct": each} for each in (new, old)]
     results = [result(BETTER | outcomes[0]), result(WORSE | outcomes[1])]
-    decision = decide(results, trigger("accuracy_delta[0]"), NOON, confidence=0.95)
-    assert (decision.deploy, decision.code) == (deploy, code)
+    decision = decide(results, trigger("accuracy_delta[0]"), NOON, confidence=confidence)
+    assert (decision.outcome, decision.code) == (outcome, code)
+    tested = bool(confidence) and new is not None and set(new) <= {0.0, 1.0}
     assert (decision.test is not None) is tested
+    assert (decision.reason, decision.detail) == snapshot
+
+
+def test_a_trigger_that_is_not_met_leaves_it_open_unless_the_model_is_worse() -> None:
+    better, worse = {"correct": [1.0] * 6}, {"correct": [0.0] * 6}
+    rule = trigger("accuracy_delta[0]")
+    open_ = decide([result(WORSE | better), result(BETTER | worse)], rule, NOON)
+    assert (open_.outcome, open_.code) == ("not proven", "not-met")
+    lost = decide([result(WORSE | worse), result(BETTER | better)], rule, NOON)
+    assert (lost.outcome, lost.code) == ("rejected", "worse")
+
+
+def test_a_model_that_was_never_trained_is_not_compared_with(snapshot: SnapshotAssertion) -> None:
+    """It may be lucky, and what was trained on a dozen samples is worth more."""
+    new = {"correct": [0.0] * 6, "contradiction": [0.2] * 6}
+    old = {"correct": [1.0] * 6, "contradiction": [-1.0] * 6}
+    decision = decide([result(BETTER | new), result(WORSE | old)], trigger("accuracy[0]"), NOON)
+    assert (decision.outcome, decision.code) == ("deployed", "met")
     assert decision.reason == snapshot
-    reverse = decide(results[::-1], trigger("accuracy_delta[0]"), NOON, confidence=0.95)
-    assert (reverse.deploy, reverse.code) == (False, "not-met")
+    both = [result(BETTER | old | new | {"contradiction": [-1.0] * 6}), result(WORSE | old)]
+    assert decide(both, trigger("accuracy[0]"), NOON).outcome == "rejected"

@@ -2,7 +2,10 @@
 
 ``earlier_formats/journal-version-1`` is the root of a toy job of two rounds of ten samples, played
 by the first release that kept a journal. It was killed when the second round had been evaluated:
-its journal is of version 1 as today's, and has none of the entries and fields that came since.
+its journal is of version 1, and has none of the entries and fields that came since.
+
+``earlier_formats/journal-with-a-refused-round`` is that of release 0.1: of three rounds of ten
+samples, the first was deployed, the second refused, and the third stopped while it trained.
 """
 
 import json
@@ -52,11 +55,27 @@ def test_its_samples_are_neither_lost_nor_taken_twice(begun):
     assert sorted(train["lines"] + evaluation["lines"][len(evaluated) :]) == sorted(new)
 
 
+def test_labels_of_a_round_that_an_earlier_release_refused_are_learned(toy_job):
+    shutil.copytree(
+        EARLIER.with_name("journal-with-a-refused-round"), toy_job.root, dirs_exist_ok=True
+    )
+    toy_job.plan({3: {"accuracy": 0.8}})
+    lines = toy_job.dataset.read_text().splitlines()
+    (record,) = toy_job.runner(rounds=1).run().records
+    assert (record.round, record.outcome, record.train_samples) == (3, "deployed", 16)
+    (train,) = toy_job.seen("train")
+    assert train["lines"] == lines[10:18] + lines[20:28]
+    (evaluation,) = toy_job.seen("eval")
+    assert evaluation["lines"] == lines[8:10] + lines[18:20] + lines[28:30]
+    samples = json.loads((toy_job.output / "report.json").read_text())["samples"]
+    assert (samples["learned"], samples["held_out"], samples["waiting"]) == (24, 6, 0)
+
+
 def test_a_journal_of_a_newer_release_is_refused_and_left_as_it_is(toy_job, raises):
     journal = toy_job.output / "journal.jsonl"
-    Journal(journal).append("run_begins", version=2, job={"name": "toy"})
+    Journal(journal).append("run_begins", version=3, job={"name": "toy"})
     before = journal.read_bytes()
-    with raises(StorageError, "wrong-version", path=journal, value=2, expected=(1,)):
+    with raises(StorageError, "wrong-version", path=journal, value=3, expected=(1, 2)):
         toy_job.runner(rounds=1).run()
     assert journal.read_bytes() == before
 

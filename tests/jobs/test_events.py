@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sedna_tinyms.jobs import events
+from sedna_tinyms.jobs.arrivals import ArrivalVerdict
 from sedna_tinyms.jobs.records import RoundRecord
 from sedna_tinyms.jobs.workers.worker import WorkerExit
 
@@ -21,8 +22,10 @@ EVENTS = [
     events.WorkerStarted(1, "train", "train-worker-abcde", 7, Path("/output/logs/1-train.log")),
     events.WorkerFinished(1, "train", "train-worker-abcde", END),
     events.EnginesChosen(1, "eval", {"predictions": "one engine: why", "more": "another"}),
-    events.Decided(1, True, "a reason", "met"),
-    events.Decided(1, False, "a reason", "not-met"),
+    events.SamplesArrived(10, 8, "the verdict of the trigger", corrected=2, repeated=3),
+    events.LabelsChecked(1, {7: ArrivalVerdict("skipped", "a reason", "too-few")}),
+    events.Decided(1, "deployed", "a reason", "met"),
+    events.Decided(1, "not proven", "a reason", "not-met"),
     events.CanaryEnded(1, "failed", "a reason", "out-of-range"),
     events.Deployed(1, "hot", "/output/train/1/model.ckpt"),
     events.RolledBack(1, 2, "a reason"),

@@ -78,10 +78,10 @@ def test_the_last_line_of_the_running_workers_log_is_shown(story, monkeypatch, s
 def test_at_80_columns_each_reason_is_whole_below_its_round(story):
     record = story[-2].record
     record.stages["eval"] = StageRecord(123.4, 1_200_000_000, 0)
-    record.finish("refused", "reason of fifty-six characters, as long as they often are", "met")
+    record.finish("rejected", "reason of fifty-six characters, as long as they often are", "met")
     console = Console(file=io.StringIO(), width=80)
     console.print(rounds_table("default/toy", [record, record]))
     lines = console.file.getvalue().splitlines()
-    row = "    1  8+2      12.3 s, 0.90 GB  123.4 s, 1.20 GB  -       refused"
+    row = "    1  8+2      12.3 s, 0.90 GB  123.4 s, 1.20 GB  -       rejected"
     why = "       reason of fifty-six characters, as long as they often are"
     assert [line.rstrip() for line in lines[2:]] == [row, why] * 2

@@ -71,7 +71,7 @@ def test_a_model_that_its_worker_dies_of_is_gone_back_from_and_not_deployed_agai
     assert (event.version, event.replaced) == (2, 3)
     assert event.reason == snapshot
     assert [(record.outcome, record.rolled_back is not None) for record in records] == [
-        *(("deployed", False), ("deployed", True), ("refused", False), ("deployed", False)),
+        *(("deployed", False), ("deployed", True), ("not proven", False), ("deployed", False)),
     ]
     assert records[1].rolled_back == event.reason
     assert records[2].base_model == "/output/train/1/model.ckpt"

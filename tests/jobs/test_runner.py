@@ -13,6 +13,7 @@ from forked_command import run_command
 from toy_job import as_onnx, wait_until
 
 from sedna_tinyms.errors import ConfigurationError, ModelFileError, StorageError
+from sedna_tinyms.jobs.dataset import DatasetReader
 from sedna_tinyms.jobs.events import (
     Decided,
     Deployed,
@@ -24,7 +25,6 @@ from sedna_tinyms.jobs.events import (
     WorkerFinished,
     WorkerStarted,
 )
-from sedna_tinyms.jobs.intake import Intake
 from sedna_tinyms.jobs.journal import BookkeepingError
 from sedna_tinyms.jobs.workers.processes import MemoryLimit
 
@@ -61,7 +61,7 @@ def codes(records):
 @pytest.fixture
 def after_looks(monkeypatch):
     """Return what does something once a runner has looked at its dataset so many times more."""
-    due, look = [], Intake.look
+    due, look = [], DatasetReader.read_new
 
     def look_and_act(*arguments):
         for each in list(due):
@@ -70,7 +70,7 @@ def after_looks(monkeypatch):
                 each[1]()
         return look(*arguments)
 
-    monkeypatch.setattr(Intake, "look", look_and_act)
+    monkeypatch.setattr(DatasetReader, "read_new", look_and_act)
     return lambda count, act: due.append([count, act])
 
 
@@ -79,14 +79,13 @@ def after_looks(monkeypatch):
 
 def test_a_better_model_is_deployed_and_a_worse_one_refused(toy_job, play):
     records = play({1: {"accuracy": 0.7}, 2: {"accuracy": 0.6}, 3: {"accuracy": 0.8}})
-    assert outcomes(records) == ["deployed", "refused", "deployed"]
+    assert outcomes(records) == ["deployed", "not proven", "deployed"]
     assert codes(records) == ["met", "not-met", "met"]
     assert [record.old["accuracy"] for record in records] == [[0.2], [0.7], [0.7]]
     assert toy_job.deployed.read_text() == "0.8"
-    assert [(event.deploy, event.code) for event in toy_job.heard(Decided)] == [
-        *((True, "met"), (False, "not-met"), (True, "met")),
-    ]
-    assert [event.reason for event in toy_job.heard(Decided)] == [each.reason for each in records]
+    told = [(each.outcome, each.code, each.detail) for each in records]
+    heard = [(event.outcome, event.code, event.detail) for event in toy_job.heard(Decided)]
+    assert heard == told
 
 
 def test_the_base_of_a_round_is_the_last_deployed_model(toy_job, play):
@@ -99,16 +98,16 @@ def test_the_base_is_the_last_trained_model_by_sednas_rule(toy_job, play):
     assert [each["base"] for each in toy_job.seen("train")] == ["0.1", "0.7", "0.6"]
 
 
-def test_samples_are_split_and_written_as_the_localcontroller_does(toy_job, play):
-    play({1: {}, 2: {}})
-    lines = toy_job.dataset.read_text().splitlines()
+def test_samples_are_split_by_class_and_written_where_sedna_does(toy_job, play):
+    play({1: {"accuracy": 0.7}, 2: {"accuracy": 0.8}})
+    (train, held_out), (train_too, held_out_too), _ = toy_job.shares()
     first, second = toy_job.seen("train")
-    assert (first["lines"], second["lines"]) == (lines[:8], lines[10:18])
+    assert (first["lines"], second["lines"]) == (train, train_too)
     first, second = toy_job.seen("eval")
-    assert first["lines"] == lines[8:10]
-    assert second["lines"] == lines[8:10] + lines[18:20]
+    assert first["lines"] == held_out
+    assert second["lines"] == held_out + held_out_too
     written = toy_job.output / "data" / "train" / "2" / "data.txt"
-    assert written.read_text().splitlines() == lines[10:18]
+    assert written.read_text().splitlines() == train_too
 
 
 def test_conditions_run_along_the_state_machine(toy_job, play):
@@ -205,40 +204,30 @@ def better_on(count, of=12):
     return [[1.0] * of, [0.0] * count + [1.0] * (of - count)]
 
 
-def test_five_lucky_samples_do_not_deploy_a_model_and_six_do(toy_job, play, snapshot):
+def test_fewer_right_answers_do_not_deploy_a_model_and_as_many_do(toy_job, play, snapshot):
     records = play(
         {
-            1: {"accuracy": 0.7, "correct": better_on(5)},
-            2: {"accuracy": 0.7, "correct": better_on(6)},
+            1: {"accuracy": 0.7, "correct": better_on(1)[::-1]},
+            2: {"accuracy": 0.7, "correct": better_on(0)},
         }
     )
-    assert outcomes(records) == ["refused", "deployed"]
-    assert codes(records) == ["not-sure", "met"]
-    assert records[0].test == {"only_new": 5, "only_old": 0, "confidence": 0.9375}
-    assert records[1].test == {"only_new": 6, "only_old": 0, "confidence": 0.96875}
+    assert outcomes(records) == ["not proven", "deployed"]
+    assert codes(records) == ["not-better", "met"]
+    assert records[0].test == {"only_new": 0, "only_old": 1, "probability": 0.25}
+    assert records[1].test == {"only_new": 0, "only_old": 0, "probability": 0.5}
     completed = [c for c in toy_job.conditions() if c["stage"] == "Deploy" and "message" in c]
-    assert all(r.reason in c["message"] for r, c in zip(records, completed, strict=True))
-    assert "\n".join(c["message"] for c in completed) == snapshot
-    assert [event.reason for event in toy_job.heard(Decided)] == [r.reason for r in records]
+    assert all(r.detail in c["message"] for r, c in zip(records, completed, strict=True))
+    assert [record.reason for record in records] == snapshot
+    assert [event.detail for event in toy_job.heard(Decided)] == [r.detail for r in records]
 
 
-def test_a_model_that_is_right_less_often_is_refused_whatever_its_trigger_says(toy_job, play):
+def test_a_model_that_is_surely_worse_is_rejected_whatever_its_trigger_says(toy_job, play):
     (record,) = play({1: {"accuracy": 0.7, "correct": better_on(9)[::-1]}})
-    assert (record.outcome, record.code) == ("refused", "not-better")
+    assert (record.outcome, record.code) == ("rejected", "worse")
     assert (record.test["only_new"], record.test["only_old"]) == (0, 9)
 
 
-def test_samples_that_an_evaluation_holds_twice_count_once(toy_job):
-    toy_job.plan({1: {"accuracy": 0.7, "correct": [[1.0] * 6, [0.0] * 6]}})
-    toy_job.add_samples(10)
-    arrive = iter([lambda: toy_job.add_samples(10)])
-    toy_job.on(RoundStarted, lambda _: next(arrive, lambda: None)())
-    (record,) = toy_job.runner(rounds=1).run().records
-    assert record.eval_samples == 6, "two of them twice"
-    assert (record.outcome, record.test["only_new"]) == ("refused", 4)
-
-
-@pytest.mark.parametrize(("confidence", "outcome"), [("0", "deployed"), ("0.99", "refused")])
+@pytest.mark.parametrize(("confidence", "outcome"), [("0", "deployed"), ("0.995", "not proven")])
 def test_the_confidence_asked_for_is_an_annotation(toy_job, play, confidence, outcome):
     plan = {1: {"accuracy": 0.7, "correct": better_on(6)}}
     (record,) = play(plan, annotations={"deploy-confidence": confidence})
@@ -249,7 +238,7 @@ def test_the_confidence_asked_for_is_an_annotation(toy_job, play, confidence, ou
 def test_outcomes_stay_out_of_status_and_report_but_are_kept(toy_job, play):
     play({1: {"accuracy": 0.7, "correct": better_on(6)}})
     for name in ("status.json", "report.json", "journal.jsonl"):
-        assert "correct" not in (toy_job.output / name).read_text(), name
+        assert '"correct"' not in (toy_job.output / name).read_text(), name
     new, old = json.loads((toy_job.output / "eval" / "1" / "results.json").read_text())
     assert [new["metrics"]["correct"], old["metrics"]["correct"]] == better_on(6)
     assert new["url"] == "/output/train/1/model.ckpt"
@@ -272,16 +261,17 @@ def test_no_round_begins_before_the_trigger_is_met(toy_job):
     assert arrived == [(4, 3), (4, 6)]
 
 
-def test_samples_that_arrive_during_a_round_are_for_the_next_and_its_evaluation(toy_job):
+def test_samples_that_arrive_during_a_round_are_for_the_next(toy_job):
+    toy_job.plan({1: {"accuracy": 0.7}, 2: {"accuracy": 0.8}})
     toy_job.add_samples(10)
     arrive = iter([lambda: toy_job.add_samples(10)])
     toy_job.on(RoundStarted, lambda _: next(arrive, lambda: None)())
     toy_job.runner(rounds=2).run()
-    lines = toy_job.dataset.read_text().splitlines()
-    assert [each["lines"] for each in toy_job.seen("train")] == [lines[:8], lines[10:18]]
+    (train, held_out), (train_too, held_out_too) = toy_job.shares()
+    assert [each["lines"] for each in toy_job.seen("train")] == [train, train_too]
     first, second = toy_job.seen("eval")
-    assert first["lines"] == lines[8:10] + lines[8:10] + lines[18:20]
-    assert second["lines"] == first["lines"], "nothing arrived in between: not an empty file"
+    assert first["lines"] == held_out
+    assert second["lines"] == held_out + held_out_too
 
 
 def test_samples_that_arrive_on_a_full_disk_are_not_lost_nor_blamed_on_the_training(
@@ -445,17 +435,31 @@ def test_a_worker_that_stays_after_its_report_is_ended(toy_job, play, monkeypatc
     assert note.message == snapshot
 
 
-def test_the_samples_of_a_failed_round_come_back_once(toy_job, play, snapshot):
-    play({1: {"train": "crash"}, 2: {"eval": "crash"}, 3: {}})
-    lines = toy_job.dataset.read_text().splitlines()
-    assert [each["lines"] for each in toy_job.seen("train")] == [
-        lines[0:8],
-        lines[0:8] + lines[10:18],
-        lines[10:18] + lines[20:28],
-    ]
-    (note,) = toy_job.noted("gave-up-samples")
-    assert note.fields == {"samples": 8, "path": "/output/data/train/2/data.txt"}
+def test_samples_with_which_trainings_failed_twice_are_set_aside(toy_job, play, snapshot):
+    play({1: {"train": "crash"}, 2: {"train": "crash"}, 3: {}})
+    first, second, third = (train for train, _ in toy_job.shares()[:3])
+    trained = [each["lines"] for each in toy_job.seen("train")]
+    assert trained == [first, first + second, second + third]
+    (note,) = toy_job.noted("set-aside")
+    assert note.fields == {"samples": 8, "first": first[0]}
     assert note.message == snapshot
+    report = json.loads((toy_job.output / "report.json").read_text())
+    assert report["samples"]["set_aside"] == 8
+
+
+def test_samples_that_were_trained_on_well_are_not_blamed(toy_job, play):
+    play({1: {"eval": "crash"}, 2: {"train": "crash"}, 3: {"train": "crash"}, 4: {}})
+    first, second, third, fourth = (train for train, _ in toy_job.shares()[:4])
+    assert toy_job.seen("train")[-1]["lines"] == first + third + fourth
+    (note,) = toy_job.noted("set-aside")
+    assert note.fields["first"] == second[0]
+
+
+def test_held_out_samples_with_which_evaluations_failed_twice_are_set_aside(toy_job, play):
+    play({1: {"eval": "crash"}, 2: {"eval": "crash"}, 3: {}})
+    shares = toy_job.shares()
+    assert toy_job.seen("eval")[-1]["lines"] == shares[1][1] + shares[2][1]
+    assert toy_job.seen("train")[-1]["lines"] == [each for share in shares[:3] for each in share[0]]
 
 
 def test_what_is_no_workers_failure_does_not_use_up_the_samples_chance(toy_job, play):
@@ -473,10 +477,9 @@ def test_what_is_no_workers_failure_does_not_use_up_the_samples_chance(toy_job, 
     records = play({"inference": {"update": "failed"}}, hot=True, rounds=4)
     assert outcomes(records) == ["failed", "failed", "failed", "deployed"]
     assert [each.failure["stage"] for each in records[:3]] == ["train", "train", "deploy"]
-    lines = toy_job.dataset.read_text().splitlines()
-    shares = [line for number, line in enumerate(lines) if number % 10 < 8]
-    assert [each["lines"] for each in toy_job.seen("train")] == [shares[:24], shares[:32]]
-    assert toy_job.noted("gave-up-samples") == []
+    lines = [line for train, _ in toy_job.shares() for line in train]
+    assert [each["lines"] for each in toy_job.seen("train")] == [lines[:24], lines[:32]]
+    assert toy_job.noted("set-aside") == []
 
 
 def test_a_failed_round_is_not_repeated_before_something_new_arrives(toy_job, after_looks):
@@ -664,8 +667,8 @@ def test_a_later_runner_goes_on_and_counts_nothing_twice(toy_job):
     toy_job.runner(rounds=1).run()
     toy_job.add_samples(10)
     report = toy_job.runner(rounds=1).run()
-    lines = toy_job.dataset.read_text().splitlines()
-    assert [each["lines"] for each in toy_job.seen("train")] == [lines[:8], lines[10:18]]
+    (first, _), (second, _) = toy_job.shares()
+    assert [each["lines"] for each in toy_job.seen("train")] == [first, second]
     assert [each["base"] for each in toy_job.seen("train")] == ["0.1", "0.7"]
     assert [each["round"] for each in report.as_json()["rounds"]] == [1, 2]
     assert toy_job.states().count("Train Ready") == 2
@@ -687,7 +690,7 @@ def test_a_round_that_was_stopped_goes_on_in_a_later_run(toy_job, snapshot):
         "deployed"
     ]
     lines = [each["lines"] for each in toy_job.seen("train")]
-    assert lines[-1] == toy_job.dataset.read_text().splitlines()[:8]
+    assert lines[-1] == toy_job.shares()[0][0]
     assert toy_job.states() == ["Train Waiting", *COMPLETED_ROUND, *DEPLOYED_COLD, "Train Waiting"]
 
 

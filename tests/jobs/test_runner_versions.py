@@ -29,12 +29,12 @@ def play(toy_job, accuracies, **settings):
 
 def test_every_round_becomes_a_version_and_the_deployed_one_is_pointed_at(toy_job, store):
     records = play(toy_job, [0.7, 0.6, 0.8])
-    assert [record.outcome for record in records] == ["deployed", "refused", "deployed"]
+    assert [record.outcome for record in records] == ["deployed", "not proven", "deployed"]
     assert contents(store) == ["0.2", "0.7", "0.6", "0.8"]
     assert (store.deployed().version, store.deployed().before) == (4, (1, 2))
     last = store.open_deployed().description
     assert (last.metrics, last.origin["round"]) == ({"accuracy": [0.8]}, 3)
-    assert last.origin["samples"] == 8
+    assert last.origin["samples"] == 16
     assert store.parent(store.open(3)) == store.parent(store.open(4)) == 2
     assert len(toy_job.noted("not-checked")) == 1
 

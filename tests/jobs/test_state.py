@@ -22,7 +22,8 @@ def test_a_state_is_what_its_journal_says(toy_job, journal, snapshot):
             *(state.step, state.began, state.rounds, state.finished, state.run_is_over),
             *(state.records, state.conditions, state.inference, state.trained, state.deployed),
             *(state.rollbacks, state.rejected, state.in_service, state.on_trial),
-            *(state.intake.train_samples, state.intake.eval_samples, state.intake.reading),
+            *(state.ledger.summary(), state.ledger.samples, state.ledger.arrivals),
+            *(state.ledger.train_samples, state.ledger.eval_samples, state.reader.reading),
         )
 
     def same_again():
@@ -34,9 +35,13 @@ def test_a_state_is_what_its_journal_says(toy_job, journal, snapshot):
     state.run_begins(2, resumes=False)
     same_again()
     toy_job.add_samples(10)
-    state.samples_arrive(state.intake.look(0.0))
+    state.samples_arrive(state.reader.read_new(0.0))
     same_again()
     record = state.round_begins()
+    same_again()
+    assert (state.step, state.checking) == ("check", [1])
+    state.labels_checked({})
+    assert (state.step, state.checking, record.train_samples) == ("train", [], 8)
     same_again()
     state.condition_met({"stage": "Train", "type": "Waiting"})
     record.models = [{"format": "ckpt", "url": "/output/train/1/model.ckpt", "metrics": None}]

@@ -15,7 +15,7 @@ def test_a_job_is_found_from_above_and_from_its_output(toy_job, tmp_path):
         assert (job.name, job.namespace, job.output) == ("toy", "default", toy_job.output)
         assert (job.stage, job.condition, job.runner) == ("Train", "Waiting", None)
         outcomes = [record.outcome for record in job.rounds]
-        assert outcomes == ["deployed", "failed", "refused"]
+        assert outcomes == ["deployed", "failed", "not proven"]
         assert job.rounds[0].stages["train"].seconds > 0
         report = json.loads((toy_job.output / "report.json").read_text())
         assert json.loads(json.dumps(job.as_json()))["rounds"] == report["rounds"]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sedna_tinyms.gate import DEPLOY_CONFIDENCE
 from sedna_tinyms.jobs.manifest.findings import Finding
 
 __all__ = [
@@ -157,7 +158,7 @@ class Gates:
         How many model versions are kept, and how much they may take together.
     """
 
-    deploy_confidence: float = 0.95
+    deploy_confidence: float = DEPLOY_CONFIDENCE
     canary_timeout_seconds: float = 120.0
     canary_max_latency_ms: float | None = None
     keep_versions: float = 10

@@ -13,7 +13,7 @@ def annotated(tmp_path, annotations, job=JOB):
 
 def test_a_job_without_annotations_has_the_usual_gates(tmp_path):
     job = load_job(write_job(tmp_path))
-    assert job.gates == Gates(0.95, 120.0, None)
+    assert job.gates == Gates(0.5, 120.0, None)
 
 
 def test_the_gates_are_what_the_annotations_say(tmp_path):
