@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.evaluation import Answering
 from estimators.model_card import ModelCard
 from estimators.onnx_export import as_onnx, can_export
 from sedna_tinyms.engine import Engine, open_engine
@@ -58,6 +59,11 @@ class Answers:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Answers:
         return self  # nothing here ever changes
+
+    def answering(self) -> Answering:
+        """Return what gives the logits of pixels, and what these depend on."""
+        name = hashlib.sha256(f"{self.mark} {self.runs_on.partition(':')[0]}".encode()).hexdigest()
+        return Answering(f"answers-{name[:40]}", lambda pixels: self._of(pixels, BATCH)[0])
 
     def to(self, pictures: Sequence[Picture]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the logits (N, classes) and the pooled features (N, D) of one picture or more."""

@@ -15,6 +15,7 @@ from mindspore import nn
 
 from estimators.answers import Answers, mark_of
 from estimators.classroom import Classroom
+from estimators.evaluation import evaluate
 from estimators.model_card import ModelCard
 from estimators.onnx_export import OnnxExport, can_export
 from estimators.prediction import Prediction, version_of
@@ -25,7 +26,6 @@ from sedna_tinyms.errors import ConfigurationError, ModelFileError
 from sedna_tinyms.learning.batches import Batches
 from sedna_tinyms.learning.layers import copy_weights
 from sedna_tinyms.learning.memory import ReplayMemory
-from sedna_tinyms.learning.metrics import classification_metrics
 from sedna_tinyms.tinyms.context import prefer_graph_mode
 from sedna_tinyms.tinyms.model import MobileNetV2, load_weights, read_weights, save_weights
 
@@ -211,6 +211,8 @@ class MobileNetV2Estimator(ABC):
             self._network, self._card, items, samples.labels, domain, self._fit
         )
         taught = time.perf_counter()
+        self.card = self._card.having_learned(samples.labels.tolist())
+        self._answers = None
         metrics |= self._export.costs(self._network, self._card)
         metrics |= {
             "seconds_forward": [looked - start],
@@ -230,17 +232,12 @@ class MobileNetV2Estimator(ABC):
         Returns
         -------
         dict
-            As `sedna_tinyms.learning.metrics.classification_metrics`; and `correct`, 1 or 0 for
-            each sample, by which two models can be compared picture for picture.
+            As `estimators.evaluation.evaluate`: `accuracy` and the like, and for each sample
+            `correct` and `contradiction`.
         """
-        answers = self._current_answers()
-        fixed = self.settings.class_names
-        names = fixed or self._card.class_names
-        samples = read_samples(data, names, grow=fixed is None)
-        logits, _ = answers.to(samples.pictures)
-        found = logits.argmax(axis=1)
-        metrics = classification_metrics(samples.labels, found, len(samples.class_names))
-        return metrics | {"correct": (found == samples.labels).astype(float).tolist()}
+        answering = self._current_answers().answering()
+        settings = self.settings
+        return evaluate(data, answering, self._card, settings.class_names, settings.cache_bytes)
 
     def predict(self, data: Any) -> Prediction | list[Prediction]:
         """Classify one picture, or several.
@@ -398,14 +395,15 @@ class MobileNetV2Estimator(ABC):
                 code="missing-value",
                 name="class_names",
             )
-        card = ModelCard.from_settings(self.settings, class_names)
+        card = ModelCard.from_settings(self.settings, class_names).untrained()
         self._use(card.build(self.settings.seed), card)
         self._classroom.begin()
 
     def _begin_from(self, path: Path, class_names: Sequence[str]) -> None:
         """Start from weights that do not say what they are for."""
         card = ModelCard.from_settings(self.settings, class_names)
-        self._use(card.build_from(path, self.settings.seed), card)
+        network, has_head = card.build_from(path, self.settings.seed)
+        self._use(network, card if has_head else card.untrained())
         self._classroom.begin()
 
     def _grow(self, class_names: Sequence[str]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 ARCHITECTURE = "MobileNetV2"
 FORMAT_VERSION = 1
 HEAD_WEIGHT = "head.head.1.weight"
+SETTABLE = ("class_names", "width", "input_size", "pad_mode", "mean", "std")
+"""What an estimator may be set to, and a model file always says."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,9 @@ class ModelCard:
         As for `sedna_tinyms.tinyms.model.MobileNetV2`.
     mean, std : tuple of float
         Per channel, for pixels from 0 to 255.
+    learned : tuple of int or None
+        How many labels of each class the model has learned; None if that is not known, as of a
+        model of an earlier release.
     """
 
     class_names: tuple[str, ...]
@@ -53,11 +59,12 @@ class ModelCard:
     pad_mode: str = "pad"
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
+    learned: tuple[int, ...] | None = None
 
     @classmethod
     def from_settings(cls, settings: Settings, class_names: Sequence[str]) -> ModelCard:
         """Describe a new model."""
-        given = {field.name: getattr(settings, field.name) for field in fields(cls)}
+        given = {name: getattr(settings, name) for name in SETTABLE}
         described = {name: _plain(value) for name, value in given.items() if value is not None}
         return cls(**described | {"class_names": tuple(class_names)})
 
@@ -77,7 +84,7 @@ class ModelCard:
             head = weights.arrays.get(HEAD_WEIGHT)
             numbers = [str(number) for number in range(0 if head is None else len(head))]
             return cls.from_settings(settings, settings.class_names or numbers)
-        card.require({field.name: getattr(settings, field.name) for field in fields(cls)}, path)
+        card.require({name: getattr(settings, name) for name in SETTABLE}, path)
         return card
 
     def require(self, wanted: Mapping[str, Any], path: Path) -> None:
@@ -111,8 +118,35 @@ class ModelCard:
                 )
 
     def with_classes(self, class_names: Sequence[str]) -> ModelCard:
-        """Return the same description for other classes."""
-        return replace(self, class_names=tuple(class_names))
+        """Return the same description for further classes, which are not learned yet."""
+        learned = self.learned
+        if learned is not None:
+            learned = (*learned, *[0] * (len(class_names) - len(learned)))
+        return replace(self, class_names=tuple(class_names), learned=learned)
+
+    def untrained(self) -> ModelCard:
+        """Return the same description of a model that has learned nothing."""
+        return replace(self, learned=(0,) * len(self.class_names))
+
+    def having_learned(self, labels: Iterable[int]) -> ModelCard:
+        """Return the same description of a model that has learned these labels as well.
+
+        Parameters
+        ----------
+        labels : iterable of int
+            Numbers of classes.
+        """
+        if self.learned is None:
+            return self
+        counts = Counter(labels)
+        learned = tuple(known + counts[number] for number, known in enumerate(self.learned))
+        return replace(self, learned=learned)
+
+    def has_learned(self, number: int) -> bool:
+        """Tell whether the model has learned a sample of a class."""
+        if number >= len(self.class_names):
+            return False
+        return self.learned is None or self.learned[number] > 0
 
     def build(self, seed: int) -> MobileNetV2:
         """Return a network of this description, with random weights, for prediction."""
@@ -129,10 +163,11 @@ class ModelCard:
         network.set_train(False)
         return network
 
-    def build_from(self, path: Path, seed: int) -> MobileNetV2:
+    def build_from(self, path: Path, seed: int) -> tuple[MobileNetV2, bool]:
         """Return a network of this description with weights that do not say what they are for.
 
-        Their head is left out, and drawn at random, unless it has as many classes.
+        Their head is left out, and drawn at random, unless it has as many classes: whether it was
+        taken comes second.
 
         Raises
         ------
@@ -146,7 +181,7 @@ class ModelCard:
         heads = [a for n, a in arrays.items() if n.startswith(("head.", "classifier."))]
         fits = any(array.shape[:1] == (len(self.class_names),) for array in heads)
         logger.info("%s", load_weights(network, path, skip_head=not fits))
-        return network
+        return network, fits
 
     def normalize(self, pixels: NDArray[np.generic]) -> NDArray[np.float32]:
         """Bring pixels from 0 to 255, of shape (N, 3, H, W), to the network's input."""
@@ -157,6 +192,8 @@ class ModelCard:
     def metadata(self) -> dict[str, str]:
         """Return texts to store in a model file, each value as JSON."""
         described = {"architecture": ARCHITECTURE, "format_version": FORMAT_VERSION, **asdict(self)}
+        if self.learned is None:
+            del described["learned"]
         return {name: json.dumps(value) for name, value in described.items()}
 
     @classmethod
@@ -176,7 +213,7 @@ class ModelCard:
         try:
             found: dict[str, Any] = {
                 name: parse_json(metadata[name])
-                for name in ("architecture", "format_version", *cls.__dataclass_fields__)
+                for name in ("architecture", "format_version", *SETTABLE)
             }
             architecture = found.pop("architecture")
             card = cls(
@@ -186,6 +223,7 @@ class ModelCard:
                 str(found["pad_mode"]),
                 tuple(float(value) for value in found["mean"]),
                 tuple(float(value) for value in found["std"]),
+                _learned(metadata, len(found["class_names"])),
             )
         except (KeyError, ValueError, TypeError, OverflowError) as error:
             raise ModelFileError(
@@ -203,6 +241,15 @@ class ModelCard:
                 expected=ARCHITECTURE,
             )
         return card
+
+
+def _learned(metadata: Mapping[str, str], classes: int) -> tuple[int, ...] | None:
+    if "learned" not in metadata:
+        return None
+    learned = tuple(int(count) for count in parse_json(metadata["learned"]))
+    if len(learned) != classes or min(learned, default=0) < 0:
+        raise ValueError(f"learned is {learned} for {classes} classes")
+    return learned
 
 
 def _require_version(metadata: Mapping[str, str], url: str) -> None:

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from estimators.evaluation import Answering, evaluate
 from estimators.model_card import ModelCard
 from estimators.prediction import Prediction, version_of
-from estimators.samples import as_pictures, read_samples
+from estimators.samples import as_pictures
 from sedna_tinyms.artifact.weights_content import read_content, require_finite
 from sedna_tinyms.engine import Choice, Engine, open_engine
 from sedna_tinyms.engine.heap import release_freed_memory
 from sedna_tinyms.errors import ForeignModelError, ModelFileError
-from sedna_tinyms.learning.metrics import classification_metrics
 from sedna_tinyms.pictures import Picture, load_pixels, pixel_batches
 
 __all__ = ["OnnxClassifier"]
@@ -136,16 +136,11 @@ class OnnxClassifier:
         Returns
         -------
         dict
-            As `sedna_tinyms.learning.metrics.classification_metrics`; and `correct`, 1 or 0 for
-            each sample, by which two models can be compared picture for picture.
+            As `estimators.evaluation.evaluate`: `accuracy` and the like, and for each sample
+            `correct` and `contradiction`.
         """
         model = self._loaded()
-        # Classes that the model does not know yet are its mistakes.
-        names = self.class_names or model.card.class_names
-        samples = read_samples(data, names, grow=self.class_names is None)
-        found = model.outputs(samples.pictures)["logits"].argmax(axis=1)
-        metrics = classification_metrics(samples.labels, found, len(samples.class_names))
-        return metrics | {"correct": (found == samples.labels).astype(float).tolist()}
+        return evaluate(data, model.answering(), model.card, self.class_names)
 
     def _loaded(self) -> _Model:
         if self._model is None:
@@ -189,6 +184,14 @@ class _Model:
         version = _checked_version(path)
         release_freed_memory()
         return cls(opened, card, version)
+
+    def answering(self) -> Answering:
+        """Return what gives the logits of pixels, and what these depend on."""
+        choice = self.engine.choice
+        kind = f"{choice.engine}-{choice.precision}"
+        return Answering(
+            f"answers-{self.version}-{kind}", lambda pixels: self._run(pixels)["logits"]
+        )
 
     def outputs(self, pictures: Sequence[Picture]) -> dict[str, NDArray[np.float32]]:
         """Return each output for all pictures; the next are decoded while some are computed."""

@@ -63,3 +63,21 @@ def test_both_models_results_have_the_same_shape():
     assert {name: len(value) for name, value in new.items()} == {"correct_bits": 4}
     assert new.keys() == old.keys()
     assert len(old["correct_bits"]) == 4
+
+
+@given(st.lists(st.sampled_from([-1.0, *(step / 50 for step in range(51))]), min_size=1))
+def test_contradictions_come_back(contradiction):
+    packed = pack_outcomes({"contradiction": contradiction})
+    assert list(packed) == ["contradiction_bits"]
+    assert len(packed["contradiction_bits"]) == 1 + -(-len(contradiction) // 8)
+    assert unpack_outcomes(json.loads(json.dumps(packed))) == {"contradiction": contradiction}
+
+
+@pytest.mark.parametrize("odd", [0.333, 1.02, -0.5, float("nan")])
+def test_contradictions_that_are_none_stay(odd):
+    metrics = {"contradiction": [0.5, odd]}
+    assert list(pack_outcomes(metrics)) == ["contradiction"]
+
+
+def test_bits_that_are_no_contradictions_stay():
+    assert list(unpack_outcomes({"contradiction_bits": [1.0, 55.0]})) == ["contradiction_bits"]

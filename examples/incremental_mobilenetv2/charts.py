@@ -17,7 +17,9 @@ LEFT, RIGHT = 60, 130
 MARKS = {
     "initial": "not trained",
     "deployed": "deployed",
-    "refused": "refused",
+    "not proven": "not proven",
+    "rejected": "rejected",
+    "quarantined": "labels kept out",
     "failed": "failed",
 }
 
@@ -84,7 +86,8 @@ def accuracy_chart(results: Results) -> str:
     for index, model in enumerate(results.models):
         x = LEFT + index * step
         drawing.text("label", x, height - 28, model.label, "middle")
-        drawing.text(f"tick {model.outcome}", x, height - 8, MARKS[model.outcome], "middle")
+        kind = f"tick {model.outcome.replace(' ', '-')}"
+        drawing.text(kind, x, height - 8, MARKS[model.outcome], "middle")
 
     ends = []
     for number, domain in enumerate(results.domains):

@@ -54,7 +54,8 @@ svg { display: block; width: 100%; height: auto;
 svg.scrolls { min-width: 600px; }
 svg .grid { stroke: var(--rule); } svg .tick { fill: var(--soft); }
 svg .label { fill: var(--ink); font-weight: 600; }
-svg .tick.deployed { fill: var(--good); } svg .tick.refused, svg .tick.failed { fill: var(--bad); }
+svg .tick.deployed { fill: var(--good); }
+svg :is(.tick.rejected, .tick.quarantined, .tick.failed) { fill: var(--bad); }
 svg .line { fill: none; stroke-width: 2.5; stroke-linejoin: round; }
 svg .dashed { stroke-width: 1.5; stroke-dasharray: 4 4; opacity: .75; }
 svg .stays { opacity: .35; } svg .hollow { fill: var(--card); stroke-width: 2; }
@@ -81,7 +82,8 @@ th { color: var(--soft); font-weight: 500; font-size: 14px; }
 td.text, th.text { text-align: left; }
 td.text:last-child { white-space: normal; min-width: 18em; }
 tr.last td { border-bottom: 2px solid var(--rule); }
-.deployed-text { color: var(--good); } .refused-text, .failed-text { color: var(--bad); }
+.deployed-text { color: var(--good); }
+.rejected-text, .quarantined-text, .failed-text { color: var(--bad); }
 footer { margin-top: 64px; padding-top: 18px; border-top: 1px solid var(--rule);
   color: var(--soft); font-size: 14.5px; }
 code { font: 0.9em ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
@@ -228,7 +230,7 @@ def _decisions(results: Results) -> str:
                 str(record["eval_samples"]),
                 "" if old is None else f"{old:.1%}",
                 "" if new is None else f"{new:.1%}",
-                f'<span class="{outcome}-text">{outcome}</span>',
+                f'<span class="{outcome.replace(" ", "-")}-text">{outcome}</span>',
                 escape(record["reason"]),
             ]
         )

@@ -23,7 +23,7 @@ from sedna_tinyms.errors import SednaTinyMSError
 
 __all__ = ["write"]
 
-STYLES = {"deployed": "green", "refused": "red", "failed": "red"}
+STYLES = {"deployed": "green", "rejected": "red", "quarantined": "yellow", "failed": "red"}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -31,7 +31,7 @@ class MeasuredModel(NamedTuple):
     """A model of the run and its accuracy on each domain's held-out pictures."""
 
     label: str
-    outcome: str  # initial, deployed, refused or failed
+    outcome: str  # initial, deployed, not proven, rejected, quarantined or failed
     accuracy: dict[str, float]
 
 
@@ -194,7 +194,7 @@ def _read_json(path: Path) -> Any:
 
 
 def _spans(conditions: list[dict[str, str]], began: float) -> list[Span]:
-    """Turn the job's conditions into the stages that ran; a refused model's deployment did not."""
+    """Turn the job's conditions into the stages that ran, a deployment only if there was one."""
     spans: list[Span] = []
     number, start = 0, None
     for condition in conditions:

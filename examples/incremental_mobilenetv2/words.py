@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from results import Results
 
 from sedna_tinyms.jobs.accuracy import plain_figures
@@ -54,22 +52,11 @@ def summary(results: Results) -> str:
         now = results.served[kept]
         told.append(f"It has {now:.1%} {on(kept)}, where round 1 had {before:.1%}.")
     told += [
-        f"Round {record['round']}'s model was refused: {_refusal(record)}."
+        f"Round {record['round']} was not deployed: {record['reason']}."
         for record in results.rounds
-        if record["outcome"] == "refused"
+        if record["outcome"] in ("not proven", "rejected", "quarantined")
     ]
     return " ".join(told)
-
-
-def _refusal(record: dict[str, Any]) -> str:
-    """Say why a model was refused; the runner's own words, where it is not for its accuracy."""
-    new, old = ((record[which] or {}).get("accuracy", [None])[0] for which in ("new", "old"))
-    if None in (new, old) or (record.get("canary") or {}).get("outcome") == "failed":
-        return str(record["reason"])
-    pictures = f"of the round's {record['eval_samples']} pictures for evaluation"
-    if new <= old:
-        return f"{pictures} it knew {new:.1%}, the one in service {old:.1%}"
-    return f"{pictures} it knew {new:.1%}, too little more than the {old:.1%} of the one in service"
 
 
 def accuracy_rows(results: Results) -> tuple[list[str], list[list[str]]]:

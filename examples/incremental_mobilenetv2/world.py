@@ -115,12 +115,6 @@ class Job:
             )
         return record
 
-    def trained(self, number: int) -> bool:
-        """Whether a round's training is over."""
-        conditions = self._read("status.json").get("status", {}).get("conditions", [])
-        states = [(condition["stage"], condition["type"]) for condition in conditions]
-        return states.count(("Train", "Completed")) + states.count(("Train", "Failed")) >= number
-
     def _outcome(self, number: int) -> str:
         """Return what the report says of a round; running, if it has not begun."""
         rounds = self._read("report.json").get("rounds", [])

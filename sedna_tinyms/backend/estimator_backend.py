@@ -22,7 +22,8 @@ from sedna_tinyms.backend.model_files import (
 )
 from sedna_tinyms.controller_metrics import plain_metrics
 from sedna_tinyms.errors import ConfigurationError, StorageError
-from sedna_tinyms.outcomes import pack_outcomes
+from sedna_tinyms.gate import passes
+from sedna_tinyms.outcomes import GATE, OUTCOMES, pack_outcomes
 
 __all__ = ["EstimatorBackend"]
 
@@ -83,6 +84,7 @@ class EstimatorBackend:
         self._served_directory = self.model_save_path
         self._base: str | None = None
         self._saved: tuple[str, float] | None = None
+        self._old_result: tuple[str, Any, dict[str, list[float]]] | None = None
 
     @property
     def model_name(self) -> str:
@@ -137,11 +139,35 @@ class EstimatorBackend:
         The model is loaded whenever that names another file, or the file has changed, since the
         last time; so each of ``new;old`` is measured as it is.
 
+        Where ``MODEL_URLS`` names a new and an old model, and the estimator says which samples are
+        ``correct``, the new model's metrics have ``gate``: 1.0 if it passes (see
+        `sedna_tinyms.gate`), 0.0 if not; the old model's is 0.0. So the trigger
+        ``gate_delta[0] > 0`` decides on a cluster as the gate does on one machine.
+
         Returns
         -------
         dict
             The estimator's metrics, each a list of floats.
         """
+        url = str(kwargs.get("model_path") or "")
+        new, old = _compared_models()
+        if not url or url not in (new, old) or new == old:
+            return self._evaluate(data, kwargs)
+        if url == new:
+            before = self._evaluate(data, kwargs | {"model_path": old})
+            result = self._evaluate(data, kwargs)
+            passed = passes(result, before)
+            if passed is not None:
+                result, before = result | {GATE: [float(passed)]}, before | {GATE: [0.0]}
+            self._old_result = old, data, before
+            return result
+        compared, self._old_result = self._old_result, None
+        if compared is not None and compared[0] == url and compared[1] is data:
+            return compared[2]
+        result = self._evaluate(data, kwargs)
+        return result | {GATE: [0.0]} if OUTCOMES in result else result
+
+    def _evaluate(self, data: Any, kwargs: dict[str, Any]) -> dict[str, list[float]]:
         model_path = kwargs.get("model_path") or ""
         moved = self.model_save_path != self._served_directory
         if model_path:
@@ -371,6 +397,12 @@ class EstimatorBackend:
         if url and url not in targets:
             targets.append(url)
         return targets
+
+
+def _compared_models() -> tuple[str, str]:
+    """Return the new and the old model that an evaluation is to compare; empty texts if none."""
+    urls = [url.strip() for url in os.environ.get("MODEL_URLS", "").split(";") if url.strip()]
+    return (urls[0], urls[1]) if len(urls) == 2 else ("", "")
 
 
 def _identity(url: str) -> tuple[object, ...]:

@@ -1,10 +1,10 @@
 """A job's accuracy matrix: how well what was learned in each round is known after later ones.
 
 Nothing is measured for it. An evaluation says for each sample whether the new model and the one in
-service were right (``correct``), and it holds the samples of earlier rounds too, as long as they
-are in Sedna's window. So the samples that a round's evaluation had first are a column, named as the
-estimators name a round, ``round-2``; and the model that is in service after a round is a row, be it
-the round's own or, where that was refused, the one before.
+service were right (``correct``), and it holds the samples of earlier rounds too. So the samples
+that a round's evaluation had first are a column, named as the estimators name a round, ``round-2``;
+and the model that is in service after a round is a row, be it the round's own or, where that was
+not deployed, the one before.
 """
 
 from __future__ import annotations
@@ -25,15 +25,14 @@ if TYPE_CHECKING:
 __all__ = ["ROUNDS_AT_MOST", "accuracy_of_rounds", "plain_figures"]
 
 ROUNDS_AT_MOST = 100
-"""How many of the last rounds a matrix has, so that a job of years writes no more than one of days.
-Sedna's window is much shorter."""
+"""How many of the last rounds a matrix has: a job of years writes no more than one of days."""
 
 
 def accuracy_of_rounds(layout: JobLayout, records: Sequence[RoundRecord]) -> AccuracyMatrix | None:
     """Return the matrix of a job's last rounds; None if no evaluation said what was ``correct``.
 
     A round whose model was not deployed, or gone back from, has taught the edge nothing: it is
-    named ``round-2 (refused)``, and its column counts for none of the figures. FWT needs the
+    named ``round-2 (not proven)``, and its column counts for none of the figures. FWT needs the
     initial model's accuracy on what later rounds learn, which no evaluation measures.
 
     Parameters

@@ -103,7 +103,7 @@ def decide(
         detail += f"; the samples were not compared one by one: {_why_untested(stats)}"
     tested = test is not None and not _old_never_trained(stats)
     if test is not None and tested and test.verdict(confidence) == "worse":
-        reason = f"rejected: {_counts(test)}; {_luck(test)}"
+        reason = f"{_counts(test)}; {_luck(test)}"
         return Decision(REJECTED, reason, detail, "worse", stats, test)
     if test is not None and tested and test.verdict(confidence) == "undecided":
         code = "not-sure" if test.only_new > test.only_old else "not-better"
@@ -115,7 +115,7 @@ def decide(
         return Decision(NOT_PROVEN, reason, detail, verdict.code, stats, test)
     if test is not None and not tested:
         counts = "the model in service was never trained; "
-    reason = f"deployed: {counts or verdict.reason}".removesuffix("; ")
+    reason = (counts or verdict.reason).removesuffix("; ")
     return Decision(DEPLOYED, reason, detail, verdict.code, stats, test)
 
 

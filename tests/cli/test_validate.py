@@ -58,7 +58,7 @@ def test_problems_are_printed_with_file_and_line(tmp_path: Path, cli: Any, snaps
 
 
 def test_warnings_do_not_fail(tmp_path: Path, cli: Any) -> None:
-    path = write(tmp_path, "metric: accuracy_delta[0]", "metric: accuracy_delta")
+    path = write(tmp_path, "metric: gate_delta[0]", "metric: accuracy_delta")
     outcome = outcome_of(cli, path)
     (found,) = [each for each in outcome["findings"] if each["severity"] == "warning"]
     assert found["path"] == "spec.deploySpec.trigger.condition.metric"

@@ -26,7 +26,7 @@ ROUNDS = (
     # starts at, outcome, accuracies of the new and the old model
     (2, "deployed", 0.97, 0.18),
     (40, "deployed", 0.95, 0.71),
-    (80, "refused", 0.61, 0.83),
+    (80, "rejected", 0.61, 0.83),
 )
 STATES = (
     *("Train Ready", "Train Completed", "Eval Ready", "Eval Completed"),
@@ -163,7 +163,7 @@ def test_the_tables_on_the_terminal_say_the_same(reported, snapshot):
     _, printed = reported
     rows = [re.findall(r"[\w.%]+", line) for line in printed.splitlines()]
     assert ["round", "1", "98.3%", "36.1%", "deployed"] in rows
-    assert ["round", "3", "64.4%", "51.1%", "refused"] in rows
+    assert ["round", "3", "64.4%", "51.1%", "rejected"] in rows
     _, _, sentences = printed.rpartition("┘")
     assert sentences.replace(str(reported[0]), "ROOT").strip() == snapshot
 
@@ -178,7 +178,7 @@ def test_what_was_forgotten_is_said_and_saved(reported):
     assert told in " ".join(printed.split())
     assert told in words
     matrix = AccuracyMatrix.load(root / "held_out_matrix.json")
-    assert matrix.learned == ["day", "night", "round 3 (refused)"]
+    assert matrix.learned == ["day", "night", "round 3 (rejected)"]
     assert matrix.values.tolist() == [[0.983, 0.361], [0.978, 0.944], [0.978, 0.944]]
     assert matrix.baseline.tolist() == [0.167, 0.172]
 
@@ -197,7 +197,7 @@ def test_stages_and_answers_are_on_one_clock(reported):
         (1, "eval", 12, 17),
         (1, "deploy", 27, 32),
     ]
-    assert [s.stage for s in results.spans if s.round == 3] == ["train", "eval"]  # refused
+    assert [s.stage for s in results.spans if s.round == 3] == ["train", "eval"]  # rejected
     assert [round(answer.time) for answer in results.answers] == [35, 36, 37, 38, 39, 40]
 
 

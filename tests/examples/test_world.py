@@ -71,14 +71,3 @@ def test_waiting_ends_when_the_runner_has_ended(root, raises):
 
     with raises(WorkerError, "worker-failed", golden=False, exit_code=3):
         world.Job(root, check).wait_for_round(1)
-
-
-def test_training_is_over_when_a_condition_says_so(root):
-    output = root / "output/workshop"
-    output.mkdir(parents=True)
-    job = world.Job(root, lambda: None)
-    assert not job.trained(1)
-    conditions = [{"stage": "Train", "type": kind} for kind in ("Waiting", "Ready", "Completed")]
-    (output / "status.json").write_text(json.dumps({"status": {"conditions": conditions}}))
-    assert job.trained(1)
-    assert not job.trained(2)
