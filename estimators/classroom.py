@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,7 +100,13 @@ class Classroom:
                 self._strategy.resume(read_state(state, self.settings.strategy))
         return self.memory
 
-    def look_at(self, pictures: Sequence[Picture], network: MobileNetV2, card: ModelCard) -> Seen:
+    def look_at(
+        self,
+        pictures: Sequence[Picture],
+        network: MobileNetV2,
+        card: ModelCard,
+        digests: Sequence[str],
+    ) -> Seen:
         """Return what the strategy learns from: what the frozen part makes of new pictures."""
         cut, size = self._strategy.cut, card.input_size
         if not cut:
@@ -111,7 +118,7 @@ class Classroom:
             pixels = load_pixels(pictures, size)
             return Seen(_in_batches(frozen, pixels), pixels, PIXELS)
         cache = ActivationCache(budget_bytes=self.settings.cache_bytes)
-        items = activations(pictures, frozen, cache, size)
+        items = activations(pictures, frozen, cache, size, digests)
         return Seen(items, items, frozen.space)
 
     def teach(
@@ -120,6 +127,7 @@ class Classroom:
         card: ModelCard,
         seen: Seen,
         labels: NDArray[np.int64],
+        digests: Sequence[str],
         domain: str | None,
         fit: Fit,
     ) -> dict[str, list[float]]:
@@ -135,6 +143,8 @@ class Classroom:
             What `look_at` returned.
         labels : ndarray of int, shape (N,)
             Their classes.
+        digests : sequence of str, length N
+            Of their pictures: one that is remembered, with this label or another, is so no more.
         domain : str, optional
             Where they are from; ``round-<n>`` by default.
         fit : callable
@@ -147,6 +157,8 @@ class Classroom:
         """
         settings, memory = self.settings, self._memory_of(seen.space)
         domain = domain or f"round-{len(memory.domains) + 1}"
+        names = [card.class_names[label] for label in labels]
+        corrected = _corrections(memory.forget(digests), digests, names)
         earlier = self._known_to(card, memory.exemplars())
         items, all_labels = seen.items, labels
         if earlier.labels:
@@ -181,8 +193,7 @@ class Classroom:
         if self._strategy.replays:
             # Pixels are no features, so what stands for a class among them is left to chance.
             ranks = herding_ranks(seen.items, labels.tolist()) if self._strategy.cut else None
-            names = [card.class_names[label] for label in labels]
-            memory.update(seen.kept, names, domain, ranks)
+            memory.update(seen.kept, names, domain, ranks, digests)
         self._known = card.class_names
         computed = self._frozen.computed - self._computed_before if self._frozen else 0
         return {
@@ -190,6 +201,7 @@ class Classroom:
             "accuracy": [accuracy],
             "samples": [float(len(labels))],
             "replayed": [float(len(earlier.labels))],
+            "corrected": [float(corrected)],
             "computed": [float(computed)],
         }
 
@@ -293,6 +305,19 @@ class Classroom:
             [earlier.labels[index] for index in known],
             [earlier.domains[index] for index in known],
         )
+
+
+def _corrections(
+    remembered: Mapping[str, str], digests: Sequence[str], names: Sequence[str]
+) -> int:
+    """Return how many remembered labels are replaced by others, and log them."""
+    pairs = [
+        (remembered[d], name) for d, name in zip(digests, names, strict=True) if d in remembered
+    ]
+    changes = Counter(pair for pair in pairs if pair[0] != pair[1])
+    for (before, now), count in changes.items():
+        logger.warning("%d remembered pictures were %s and are %s now", count, before, now)
+    return changes.total()
 
 
 def _numbers(labels: Sequence[str], card: ModelCard) -> NDArray[np.int64]:

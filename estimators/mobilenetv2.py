@@ -19,7 +19,7 @@ from estimators.evaluation import evaluate
 from estimators.model_card import ModelCard
 from estimators.onnx_export import OnnxExport, can_export
 from estimators.prediction import Prediction, version_of
-from estimators.samples import as_pictures, read_samples
+from estimators.samples import as_pictures, last_of_each, read_samples
 from estimators.settings import Settings
 from sedna_tinyms.artifact.files import remove_file, write_file
 from sedna_tinyms.errors import ConfigurationError, ModelFileError
@@ -184,8 +184,9 @@ class MobileNetV2Estimator(ABC):
         dict
             `loss` (of each epoch or iteration); `accuracy` (of the samples trained on, at the end);
             `samples` (new ones); `replayed` (remembered ones, of which `head` and `latent` draw no
-            more than a bound); `computed` (pictures that went through the frozen part, the
-            others' activations were cached); `seconds`, of which `seconds_forward` (decoding and
+            more than a bound); `corrected` (remembered pictures that have another label now);
+            `computed` (pictures that went through the frozen part, the others' activations were
+            cached); `seconds`, of which `seconds_forward` (decoding and
             frozen part) and `seconds_training`. With `quantize` also `accuracy_float32` and
             `accuracy_int8` on pictures of the round, `agreement_int8` (the share of them for which
             both name the same class) and `seconds_quantizing`.
@@ -203,12 +204,13 @@ class MobileNetV2Estimator(ABC):
         if self.network is None:
             self._begin(samples.class_names)
         remembered = partial(self._classroom.remembered_pixels, self._card)
+        samples, digests = last_of_each(samples)
         self._export.look_at(samples, self._card.input_size, remembered)
-        items = self._classroom.look_at(samples.pictures, self._network, self._card)
+        items = self._classroom.look_at(samples.pictures, self._network, self._card, digests)
         self._grow(samples.class_names)
         looked = time.perf_counter()
         metrics = self._classroom.teach(
-            self._network, self._card, items, samples.labels, domain, self._fit
+            self._network, self._card, items, samples.labels, digests, domain, self._fit
         )
         taught = time.perf_counter()
         self.card = self._card.having_learned(samples.labels.tolist())

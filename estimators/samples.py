@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import re
@@ -13,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sedna_tinyms.errors import DatasetError, Problem, Problems, did_you_mean
+from sedna_tinyms.learning.activations import picture_digests
 from sedna_tinyms.pictures import IMAGE_SUFFIXES, Picture, read_image_folder
 
-__all__ = ["Samples", "as_pictures", "line_parser", "read_samples"]
+__all__ = ["Samples", "as_pictures", "last_of_each", "line_parser", "read_samples"]
 
+logger = logging.getLogger(__name__)
 
 NUMERIC = re.compile(r"[+-]?[\d.]+")
 
@@ -134,6 +137,30 @@ def read_samples(data: Any, class_names: Sequence[str] | None, *, grow: bool = F
         DatasetError, f"{len(problems.lines)} of {len(pictures)} samples are unusable"
     )
     return Samples(pictures, labels, names)
+
+
+def last_of_each(samples: Samples) -> tuple[Samples, list[str]]:
+    """Return samples with each picture once, with its last label; and the pictures' digests.
+
+    Raises
+    ------
+    DatasetError
+        With every picture that cannot be read.
+    """
+    digests = picture_digests(samples.pictures)
+    last = {digest: index for index, digest in enumerate(digests)}
+    if len(last) == len(digests):
+        return samples, digests
+    for index, digest in enumerate(digests):
+        before, now = (samples.class_names[samples.labels[i]] for i in (index, last[digest]))
+        if before != now:
+            picture = _shown(samples.pictures[index])
+            logger.warning("%s is labelled %s and later %s, which counts", picture, before, now)
+    chosen = sorted(last.values())
+    kept = Samples(
+        [samples.pictures[index] for index in chosen], samples.labels[chosen], samples.class_names
+    )
+    return kept, [digests[index] for index in chosen]
 
 
 def as_pictures(data: Any) -> tuple[list[Picture], bool]:

@@ -15,7 +15,7 @@ from sedna_tinyms.errors import DatasetError, ModelFileError, Problems
 from sedna_tinyms.learning.cache import ActivationCache
 from sedna_tinyms.pictures import Picture, digest, pixel_batches
 
-__all__ = ["Frozen", "activations"]
+__all__ = ["Frozen", "activations", "picture_digests"]
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ def activations(
     frozen: Frozen,
     cache: ActivationCache | None,
     size: int,
+    digests: Sequence[str] | None = None,
 ) -> NDArray[Any]:
     """Return the activations of pictures, and compute only those that the cache does not have.
 
@@ -64,6 +65,8 @@ def activations(
         Where activations are looked up and kept; None computes all.
     size : int
         Height and width of the frozen part's input.
+    digests : sequence of str, length N, optional
+        Those of the pictures, if they are known: see `picture_digests`.
 
     Returns
     -------
@@ -79,7 +82,7 @@ def activations(
     """
     if not pictures:
         return np.empty(0, np.float32)
-    digests = _digests(pictures)
+    digests = picture_digests(pictures) if digests is None else digests
     place = {name: index for index, name in enumerate(dict.fromkeys(digests))}
     found, known = np.zeros(len(place), bool), np.empty(0)
     if cache is not None:
@@ -100,12 +103,19 @@ def activations(
                     computed.shape[1:],
                 ),
             )
-            return activations(pictures, frozen, None, size)
+            return activations(pictures, frozen, None, size, digests)
         known = _merged(found, known, computed)
     return known if len(place) == len(pictures) else known[[place[name] for name in digests]]
 
 
-def _digests(pictures: Sequence[Picture]) -> list[str]:
+def picture_digests(pictures: Sequence[Picture]) -> list[str]:
+    """Return the digest of each picture's content: see `sedna_tinyms.pictures.digest`.
+
+    Raises
+    ------
+    DatasetError
+        With every picture that cannot be read.
+    """
     problems = Problems()
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
         futures = [threads.submit(digest, picture) for picture in pictures]

@@ -6,7 +6,8 @@ drawn at random (reservoir sampling): every sample that was ever offered has the
 kept, however the budget and the number of cells changed meanwhile. Ranks that were chosen, such as
 those of `sedna_tinyms.learning.selection.herding_ranks`, keep the samples that stand for the rest.
 
-A sample is a picture's pixels or its activations; then, no picture needs to be stored.
+A sample is a picture's pixels or its activations; then, no picture needs to be stored. Where the
+digest of its picture is given, a sample is known by it: `forget` takes those out that come again.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sedna_tinyms.errors import ConfigurationError, ForeignModelError
-from sedna_tinyms.learning.memory_file import CELLS, read_arrays, write_arrays
+from sedna_tinyms.learning.memory_file import CELLS, DIGEST, read_arrays, write_arrays
 from sedna_tinyms.learning.selection import Cell, shares
 
 __all__ = ["Exemplars", "ReplayMemory"]
@@ -52,13 +53,19 @@ class _Kept:
 
     items: NDArray[Any]
     ranks: NDArray[np.float64]
+    digests: NDArray[np.bytes_]
     limit: float = math.inf  # the lowest rank that was ever turned away
     seen: int = 0
 
     def cut(self, size: int) -> None:
         if len(self.ranks) > size:
             self.limit = float(self.ranks[size])
-            self.items, self.ranks = self.items[:size].copy(), self.ranks[:size].copy()
+            self.keep(np.arange(len(self.ranks)) < size)
+
+    def keep(self, chosen: NDArray[np.bool_]) -> None:
+        """Keep the chosen ones."""
+        self.items, self.ranks = self.items[chosen], self.ranks[chosen]
+        self.digests = self.digests[chosen]
 
 
 class ReplayMemory:
@@ -148,6 +155,7 @@ class ReplayMemory:
         labels: Sequence[str],
         domain: str,
         ranks: NDArray[np.float64] | None = None,
+        digests: Sequence[str] | None = None,
     ) -> None:
         """Offer a round's samples, once each.
 
@@ -162,6 +170,9 @@ class ReplayMemory:
         ranks : ndarray, shape (N,), optional
             From 0 to 1, lowest is kept first: what share of its class comes before each. At random
             by default.
+        digests : sequence of str, length N, optional
+            SHA-256 of each sample's picture, in hexadecimal digits. What is kept already with the
+            same one must have been taken out with `forget`.
 
         Raises
         ------
@@ -183,19 +194,43 @@ class ReplayMemory:
         if not len(items):
             return
         self._require_alike(items)
+        known = np.array([""] * len(items) if digests is None else list(digests), DIGEST)
         by_label: dict[str, list[int]] = {}
         for index, label in enumerate(labels):
             by_label.setdefault(str(label), []).append(index)
         for label, indices in by_label.items():
             cell = (label, str(domain))
-            kept = self._cells.setdefault(cell, _Kept(items[:0].copy(), np.empty(0)))
+            kept = self._cells.setdefault(cell, _nothing(items))
             if ranks is None:
                 drawn = self._generator(cell, kept.seen).random(len(indices))
             else:
                 drawn = ranks[indices]
             kept.seen += len(indices)
-            _offer(kept, items[indices], drawn)
+            _offer(kept, items[indices], drawn, known[indices])
         self._rebalance()
+
+    def forget(self, digests: Sequence[str]) -> dict[str, str]:
+        """Take out what is kept of pictures, which then may be offered again.
+
+        Parameters
+        ----------
+        digests : sequence of str
+            SHA-256 of each picture, in hexadecimal digits.
+
+        Returns
+        -------
+        dict of str to str
+            The label that was kept of each picture that was found.
+        """
+        wanted = np.array([digest for digest in digests if digest], DIGEST)
+        found: dict[str, str] = {}
+        for (label, _), kept in self._cells.items():
+            again = np.isin(kept.digests, wanted)
+            if again.any():
+                found |= {digest.decode(): label for digest in kept.digests[again].tolist()}
+                kept.seen -= int(again.sum())
+                kept.keep(~again)
+        return found
 
     def exemplars(self) -> Exemplars:
         """Return all samples, cell by cell."""
@@ -271,6 +306,7 @@ class ReplayMemory:
             "labels": np.array(labels, "U"),
             "domains": np.array(domains, "U"),
             "ranks": np.concatenate([np.empty(0), *(k.ranks for k in kept)]),
+            "digests": np.concatenate([np.empty(0, DIGEST), *(k.digests for k in kept)]),
             "cell_labels": np.array([label for label, _ in self._cells], "U"),
             "cell_domains": np.array([domain for _, domain in self._cells], "U"),
             "cell_limits": np.array([k.limit for k in kept], np.float64),
@@ -304,13 +340,23 @@ class ReplayMemory:
             kept.cut(places[cell])
 
 
-def _offer(kept: _Kept, items: NDArray[Any], ranks: NDArray[np.float64]) -> None:
+def _nothing(items: NDArray[Any]) -> _Kept:
+    return _Kept(items[:0].copy(), np.empty(0), np.empty(0, DIGEST))
+
+
+def _offer(
+    kept: _Kept,
+    items: NDArray[Any],
+    ranks: NDArray[np.float64],
+    digests: NDArray[np.bytes_],
+) -> None:
     """Add samples to a cell where their rank is below every one turned away."""
     below = ranks < kept.limit
     ranks = np.concatenate([kept.ranks, ranks[below]])
     order = np.argsort(ranks, kind="stable")
     kept.ranks = ranks[order]
     kept.items = np.concatenate([kept.items, items[below]])[order]
+    kept.digests = np.concatenate([kept.digests, digests[below]])[order]
 
 
 def _checked_ranks(ranks: NDArray[Any], count: int) -> NDArray[np.float64]:
@@ -342,5 +388,6 @@ def _cells(arrays: Mapping[str, NDArray[Any]]) -> Iterator[tuple[Cell, _Kept]]:
     columns = (arrays[name].tolist() for name in CELLS)
     for label, domain, limit, seen in zip(*columns, strict=True):
         chosen = inside.get((label, domain), [])
-        kept = _Kept(arrays["items"][chosen], arrays["ranks"][chosen], limit, seen)
+        items, ranks, digests = (arrays[name][chosen] for name in ("items", "ranks", "digests"))
+        kept = _Kept(items, ranks, digests, limit, seen)
         yield (label, domain), kept

@@ -1,8 +1,9 @@
 """The file of a replay memory: an ``.npz`` that is whole, unchanged, and holds no pickles.
 
-Version 1 held pixels only and had no ``space``; its limit of a cell that had turned nothing away
-was 1. Its checksum, and that of the first files of version 2, was a SHA-256. All are read, and
-written anew as version 2.
+Version 3 knows each sample by the digest of its picture. Version 2 had no digests. Version 1 held
+pixels only and had no ``space``; its limit of a cell that had turned nothing away was 1. Its
+checksum, and that of the first files of version 2, was a SHA-256. All are read, and written anew as
+version 3.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,22 @@ from sedna_tinyms.artifact.format_version import require_version
 from sedna_tinyms.artifact.npz import read_npz
 from sedna_tinyms.errors import ModelFileError
 
-__all__ = ["CELLS", "read_arrays", "write_arrays"]
+__all__ = ["CELLS", "DIGEST", "read_arrays", "write_arrays"]
 
-FORMAT_VERSION = 2
-READABLE = (1, FORMAT_VERSION)
+FORMAT_VERSION = 3
+READABLE = (1, 2, FORMAT_VERSION)
 SPACE_OF_VERSION_1 = "pixels"
-LISTED = ("items", "labels", "domains", "ranks")
+LISTED = ("items", "labels", "domains", "ranks", "digests")
 """Arrays with an entry a sample."""
 CELLS = ("cell_labels", "cell_domains", "cell_limits", "cell_seen")
 """Arrays with an entry a cell."""
-KINDS = dict(zip((*LISTED, *CELLS), ("biufc", "U", "U", "f", "U", "U", "f", "iu"), strict=True))
+KINDS = dict(
+    zip((*LISTED, *CELLS), ("biufc", "U", "U", "f", "S", "U", "U", "f", "iu"), strict=True)
+)
+WITHOUT_DIGESTS = tuple(name for name in KINDS if name != "digests")
+"""The arrays of the versions before 3."""
+DIGEST = "S64"
+"""NumPy's type of a SHA-256 in hexadecimal digits; empty where it is not known."""
 
 
 def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -84,20 +91,25 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     require_version(ModelFileError, "the replay memory", path, found, READABLE)
     if found == 1:
         arrays.setdefault("space", np.array(SPACE_OF_VERSION_1))
+    if found < 3 and "ranks" in arrays:
+        arrays["digests"] = np.zeros(arrays["ranks"].shape[:1], DIGEST)
     missing = [name for name in (*KINDS, "space", "version", "checksum") if name not in arrays]
     if missing:
         raise _broken(path, f"it has no {missing[0]!r}")
     _require_agreement(path, arrays)
     if found == 1 or arrays["checksum"].dtype.kind == "U":
         return _of_earlier_release(path, arrays)
-    if arrays["checksum"].tolist() != _checksum(arrays):
+    names = KINDS if found == FORMAT_VERSION else WITHOUT_DIGESTS
+    if arrays["checksum"].tolist() != _checksum(arrays, names):
         raise _broken(path, "its checksum is wrong")
     return arrays
 
 
 def _of_earlier_release(path: Path, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Check the arrays of a file with a SHA-256, and return them as they are written today."""
-    names = sorted(KINDS) if arrays["version"].tolist() == 1 else ["space", *sorted(KINDS)]
+    names = sorted(WITHOUT_DIGESTS)
+    if arrays["version"].tolist() != 1:
+        names.insert(0, "space")
     digest = hashlib.sha256()
     for name in names:
         array = np.ascontiguousarray(arrays[name])
@@ -121,10 +133,10 @@ def _require_agreement(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         raise _broken(path, "its samples and its classes do not agree")
 
 
-def _checksum(arrays: Mapping[str, NDArray[Any]]) -> int:
+def _checksum(arrays: Mapping[str, NDArray[Any]], names: Iterable[str] = KINDS) -> int:
     """Return a CRC-32 of all arrays, which those of the zip's members do not hold together."""
     checksum = 0
-    for name in ("space", *sorted(KINDS)):
+    for name in ("space", *sorted(names)):
         array = np.ascontiguousarray(arrays[name])
         checksum = zlib.crc32(f"{name} {array.dtype.str} {array.shape} ".encode(), checksum)
         checksum = zlib.crc32(array.reshape(-1).view(np.uint8).data, checksum)

@@ -67,17 +67,18 @@ def test_a_round_that_was_killed_before_it_wrote_its_model_is_repeated(
 ):
     copied(start, tmp_path)
     begun = resumed(start, strategy="head")
-    begun.train(samples(9, colours=["red", "blue"]), domain="second")
+    begun.train(samples(9, seed=7, colours=["red", "blue"]), domain="second")
     begun.memory.save(tmp_path / "start.memory.npz")  # and the model is the one before
     estimator = resumed(tmp_path / "start.ckpt", strategy="head")
-    metrics = estimator.train(samples(4, colours=["green"]))
+    metrics = estimator.train(samples(4, seed=9, colours=["green"]))
     (record,) = (each for each in caplog.records if each.name == "estimators.classroom")
     assert record.getMessage() == snapshot
     assert estimator.card.class_names == ("green", "red")
     assert metrics["replayed"] == [16.0 + 5]  # the red ones of the second round
     estimator = resumed(tmp_path / "start.ckpt", strategy="head")
-    estimator.train(samples(9, colours=["red", "blue"]), domain="second")
+    estimator.train(samples(9, seed=7, colours=["red", "blue"]), domain="second")
     assert estimator.card.class_names == ("green", "red", "blue")
+    assert estimator.memory.seen == begun.memory.seen, "its samples are not remembered twice"
 
 
 def test_class_names_that_are_set_forbid_others(start, raises):
@@ -221,3 +222,22 @@ def test_answers_carry_what_filters_need_and_agree_with_mindspore(start):
         assert one == pytest.approx(other, abs=1e-4)
         assert one.embedding.shape == (1280,)
         np.testing.assert_allclose(one.logits, other.logits, atol=1e-3)
+
+
+def test_a_corrected_label_replaces_the_one_that_is_remembered(start, caplog):
+    pictures, labels = zip(*samples(6, seed=11, colours=["green"]), strict=True)
+    estimator = resumed(start, strategy="head")
+    first = estimator.train(list(zip(pictures, labels, strict=True)), domain="new")
+    again = estimator.train([(picture, "red") for picture in pictures], domain="corrected")
+    assert (first["corrected"], again["corrected"]) == ([0.0], [6.0])
+    assert again["replayed"] == first["replayed"], "the six are replaced, not kept beside"
+    counts = estimator.memory.counts
+    assert (counts["green", "new"], counts["red", "corrected"]) == (0, 6)
+    assert "6 remembered pictures were green and are red now" in caplog.text
+    same = estimator.train([(picture, "red") for picture in pictures], domain="again")
+    assert same["corrected"] == [0.0]
+    assert estimator.memory.seen == start_seen(start) + 6
+
+
+def start_seen(start):
+    return resumed(start, strategy="head").memory.seen

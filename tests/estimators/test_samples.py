@@ -1,3 +1,4 @@
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -6,7 +7,7 @@ from drawn_pictures import picture, write_folder
 from PIL import Image
 
 from estimators import line_parser
-from estimators.samples import read_samples
+from estimators.samples import last_of_each, read_samples
 from sedna_tinyms.errors import DatasetError
 from sedna_tinyms.pictures import load_pixels
 
@@ -142,3 +143,22 @@ def test_pixels_have_the_geometry_of_the_transform():
     for image, found in zip(small, load_pixels(small, 32), strict=True):
         # Enlarging is the same everywhere; only Pillow averages where a picture gets smaller.
         assert np.abs(found - transform(image)).max() <= 2
+
+
+def test_a_picture_that_stands_there_twice_counts_once_with_its_last_label(tmp_path, caplog):
+    for name, content in (("a.png", b"1"), ("b.png", b"2"), ("copy of a.png", b"1")):
+        (tmp_path / name).write_bytes(content)
+    pairs = [("a.png", "x"), ("b.png", "y"), ("copy of a.png", "y")]
+    data = [(tmp_path / name, label) for name, label in pairs]
+    samples, digests = last_of_each(read_samples(data, ["x", "y"]))
+    assert [Path(picture).name for picture in samples.pictures] == ["b.png", "copy of a.png"]
+    assert samples.labels.tolist() == [1, 1]
+    assert len(digests) == 2
+    assert "a.png is labelled x and later y" in caplog.text
+
+
+def test_pictures_that_differ_all_count(tmp_path):
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(name.encode())
+    samples = read_samples([(tmp_path / "a.png", "x"), (tmp_path / "b.png", "x")], ["x"])
+    assert last_of_each(samples)[0] is samples

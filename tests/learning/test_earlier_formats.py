@@ -64,7 +64,7 @@ def test_a_memory_of_an_earlier_format_is_written_as_the_newest(memory_file, tmp
     memory = ReplayMemory.load(memory_file, 1000, 7)
     memory.save(path := tmp_path / "m.memory.npz")
     with np.load(path) as arrays:
-        assert (arrays["version"], str(arrays["space"])) == (2, "pixels")
+        assert (arrays["version"], str(arrays["space"])) == (3, "pixels")
         assert arrays["cell_limits"].max() == np.inf  # of the class that turned nothing away
     again = ReplayMemory.load(path, 1000, 7)
     for each in (memory, again):
@@ -81,13 +81,13 @@ def test_a_changed_memory_of_an_earlier_format_is_noticed(memory_file, tmp_path,
         ReplayMemory.load(path, 1000)
 
 
-@pytest.mark.parametrize("version", [3, 0, -1, 2.5, True])
+@pytest.mark.parametrize("version", [4, 0, -1, 2.5, True])
 def test_a_memory_of_an_unknown_format_is_refused(version, tmp_path, raises):
     ReplayMemory(1000).save(path := tmp_path / "m.memory.npz")
     with np.load(path) as archive:
         arrays = dict(archive)
     np.savez(path, **arrays | {"version": np.array(version)})
-    with raises(ModelFileError, "wrong-version", path=path, value=version, expected=(1, 2)):
+    with raises(ModelFileError, "wrong-version", path=path, value=version, expected=(1, 2, 3)):
         ReplayMemory.load(path, 1000)
 
 
