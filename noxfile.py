@@ -31,6 +31,9 @@ BESIDE = {"2.8": ("protobuf<3.21",)}
 DEFAULT_TIER = "not slow and not browser and not index"
 """The tests of ``make test``."""
 
+IN_TWO = ("-n", "2", "--dist", "loadgroup", "--max-worker-restart=0")
+"""Two processes, as in the Makefile. Where one dies, its tests have failed, and the run ends."""
+
 CORE = ("tests/tinyms", "tests/backend", "tests/learning", "tests/estimators")
 """Tests of everything that calls MindSpore."""
 
@@ -133,7 +136,7 @@ def run_tests(session: nox.Session, paths: Sequence[str] = (), **environment: st
 
     The environment has these variables besides, or does not have those that are None.
     """
-    chosen = session.posargs or ["-n", "2", "--dist", "loadgroup", "-m", DEFAULT_TIER, *paths]
+    chosen = session.posargs or [*IN_TWO, "-m", DEFAULT_TIER, *paths]
     session.run("python", "-m", "pytest", *chosen, env=environment)
 
 
