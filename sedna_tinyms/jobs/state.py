@@ -208,7 +208,8 @@ class JobState:
     def labels_checked(self, contradicted: Mapping[int, str]) -> None:
         """The arrivals of the round were checked; these go into quarantine, for a reason each."""
         reasons = {str(number): reason for number, reason in contradicted.items()}
-        self._journal.append("labels_checked", contradicted=reasons)
+        record = asdict(self.records[-1])
+        self._journal.append("labels_checked", contradicted=reasons, record=record)
         self._end_check(reasons)
 
     def evaluation_begins(self) -> None:

@@ -15,8 +15,8 @@ OF_EACH_RUN = ("run_begins", "inference_ends")
 """Entries that each process makes anew: they do not count."""
 
 
-def live_for(entries: int, moment: str, job: Job, root: Path) -> None:
-    """Run a job, as the process that this is, until it has appended so many entries.
+def live_for(entries: int, moment: str, job: Job, root: Path, rounds: int = 2) -> None:
+    """Run a job of so many rounds, as the process that this is, until it has appended entries.
 
     At the `moment` ``at once`` it is killed after the last of them, and ``before the next`` when it
     would append another one.
@@ -35,4 +35,4 @@ def live_for(entries: int, moment: str, job: Job, root: Path) -> None:
 
     Journal.append = append_and_die  # type: ignore[method-assign]
     os.fsync = lambda _: None  # a kill loses nothing that was written
-    JobRunner(job, root, rounds=2, resume=True, poll_seconds=0.005, quiet_seconds=0.0).run()
+    JobRunner(job, root, rounds=rounds, resume=True, poll_seconds=0.005, quiet_seconds=0.0).run()

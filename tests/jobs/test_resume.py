@@ -13,6 +13,14 @@ from toy_job import ToyJob
 from sedna_tinyms.jobs.events import RoundFinished
 
 PLAN = {1: {"accuracy": 0.7}, 2: {"accuracy": 0.6}}
+SURE = {"contradicts": []}
+LABELS = {
+    1: {"accuracy": 0.7} | SURE,
+    2: {"accuracy": 0.1} | SURE,  # not proven: its labels wait
+    3: {"accuracy": 0.8} | SURE,
+    4: {"contradicts": [f"picture-{number}." for number in range(60, 80)]},  # goes into quarantine
+    5: {"accuracy": 0.2, "correct": [[0.0] * 6, [1.0] * 6]} | SURE,  # rejected, into quarantine
+}
 
 
 def table(toy_job):
@@ -31,6 +39,8 @@ def table(toy_job):
             for kind in ("train", "eval")
             for number in ("1", "2")
         ],
+        "labels": report["samples"],
+        "quarantined": [each["quarantined"] for each in report["rounds"]],
     }
 
 
@@ -40,17 +50,19 @@ def finished_rounds(toy_job):
     return text.count('"kind": "round_ends"')
 
 
-def kill_again_and_again(toy_job, moment, every, first, **yaml):
+def kill_again_and_again(toy_job, moment, every, first, rounds=2, size=10, **yaml):
     """Run a job to its end, killed every so many entries; return how often that was."""
-    job, kills, arrived = toy_job.job(**yaml), 0, False
-    while kills < 100:
+    job, kills, arrivals = toy_job.job(**yaml), 0, 1
+    while kills < 300:
         lifetime = every if kills else first
-        runner = FORKING.Process(target=live_for, args=(lifetime, moment, job, toy_job.root))
+        arguments = (lifetime, moment, job, toy_job.root, rounds)
+        runner = FORKING.Process(target=live_for, args=arguments)
         runner.start()
         deadline = time.monotonic() + LIMIT_SECONDS
         while runner.exitcode is None and time.monotonic() < deadline:
-            if finished_rounds(toy_job) and not arrived:
-                arrived = bool(toy_job.add_samples(10))
+            if arrivals <= finished_rounds(toy_job) < rounds:
+                arrivals += 1
+                toy_job.add_samples(size)
             runner.join(0.01)
         assert runner.exitcode in (0, -signal.SIGKILL)
         if runner.exitcode == 0:
@@ -79,6 +91,27 @@ def test_the_table_is_the_same_with_a_kill_at_every_entry(tmp_path, hot, moment,
     leftovers = [path.name for path in killed.deployed.parent.iterdir()]
     assert leftovers == ["model.ckpt"]
     assert list(killed.root.rglob(".*")) == []
+
+
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])
+def test_no_label_is_lost_or_doubled_with_a_kill_at_every_entry(tmp_path, every):
+    """Labels wait, are checked, go into quarantine and are learned; or from a first one drawn."""
+    whole, killed = ToyJob(tmp_path / "whole"), ToyJob(tmp_path / "killed")
+    for job in (whole, killed):
+        job.plan(LABELS)
+        job.add_samples(20)
+    whole.on(RoundFinished, lambda event: event.record.round < 5 and whole.add_samples(20))
+    whole.runner(rounds=5).run()
+    outcomes = [each["outcome"] for each in table(whole)["rounds"]]
+    assert outcomes == ["deployed", "not proven", "deployed", "quarantined", "rejected"]
+    assert table(whole)["labels"]["learned"] == 48
+    assert table(whole)["labels"]["quarantined"] == 40
+
+    first = random.randint(1, every)
+    kills = kill_again_and_again(killed, "at once", every, first, rounds=5, size=20)
+    print(f"from entry {first} on: {kills} kills survived")
+    assert kills > 60 / every
+    assert table(killed) == table(whole)
 
 
 def test_a_run_whose_rounds_are_over_is_not_gone_on_with(toy_job):
