@@ -113,19 +113,23 @@ def test_the_cache_keeps_precisions_apart(tmp_path):
 def test_a_memory_that_was_filled_in_another_precision_is_gone_on_with(tmp_path):
     colours = {"red": (200, 30, 30), "green": (30, 200, 30)}
     draw = np.random.RandomState(0)
-    data = [
+    pictures = [
         (np.clip(draw.normal(colours[name], 20, (40, 40, 3)), 0, 255).astype(np.uint8), name)
-        for name in ("red", "green") * 8
+        for name in ("red", "green") * 16
     ]
+    data, others = pictures[:16], pictures[16:]
     common = {"strategy": "head", "engine": "openvino"}
     first = TinyMSMobileNetV2(None, SIZE, 0.1, **common, precision="f32")
     first.train(data)
     first.save(tmp_path / "model.ckpt")
     second = TinyMSMobileNetV2(**common, precision="bf16")
     second.load_weights(tmp_path / "model.ckpt")
-    metrics = second.train(data)
+    metrics = second.train(others)
     assert metrics["replayed"] == [16.0]
-    assert metrics["computed"] == [16.0]  # those in the cache are float32's
+    assert metrics["computed"] == [16.0]
+    again = second.train(data)
+    assert again["replayed"] == [16.0], "the others; what comes again is learned anew"
+    assert again["computed"] == [16.0]  # those in the cache are float32's
     assert metrics["accuracy"][0] >= 0.9
 
 

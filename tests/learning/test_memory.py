@@ -278,7 +278,7 @@ DAMAGE = {
     "other bytes": lambda path: rewritten(path, items=np.zeros((9, 2, 3), np.uint8)),
     "an array missing": lambda path: rewritten(path, ranks=None),
     "other space": lambda path: rewritten(path, space=np.array("elsewhere")),
-    "version": lambda path: rewritten(path, version=np.array(3)),
+    "version": lambda path: rewritten(path, version=np.array(4)),
     "pickle": lambda path: rewritten(path, labels=np.array([None] * 9)),
     "foreign": lambda path: np.savez(path, weights=np.zeros(3)),
 }
