@@ -18,6 +18,7 @@ SCRIPTS = {
     "stream": ("stream.py", "what is learnt and forgotten while domains, then classes, arrive"),
     "scale": ("scale.py", "seconds of a round as earlier pictures grow in number"),
     "edge": ("edge.py", "time, memory and installed size of inference, by engine"),
+    "gates": ("gates.py", "which rule deploys: accuracy, harm and false alarms, by arrival"),
     "mining": ("mining.py", "accuracy gained by label, by the way hard examples are chosen"),
     "core": ("core.py", "the TinyMS core against MindSpore as it comes, and PyTorch"),
     "onednn": ("onednn_step.py", "a training step with and without oneDNN's AVX-512"),

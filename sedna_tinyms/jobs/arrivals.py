@@ -24,6 +24,9 @@ CLEARLY = 0.3
 LABELS_AT_LEAST = 4
 """An arrival with fewer labels of classes that the reference has learned is not checked."""
 
+LEARNED_AT_LEAST = 10
+"""A label of a class of which fewer labels are learned is not counted."""
+
 OTHERS_AT_LEAST = 2
 """The reference must have shown what it knows on held-out samples of so many other arrivals."""
 
@@ -60,7 +63,14 @@ class ArrivalVerdict:
         return asdict(self)
 
 
-def check_arrival(contradiction: Sequence[float], clearly: float = CLEARLY) -> ArrivalVerdict:
+def check_arrival(
+    contradiction: Sequence[float],
+    labels: Sequence[str],
+    learned: Mapping[str, int],
+    *,
+    clearly: float = CLEARLY,
+    learned_at_least: int = LEARNED_AT_LEAST,
+) -> ArrivalVerdict:
     """Compare the labels of an arrival with the answers of a reference model.
 
     Parameters
@@ -68,22 +78,32 @@ def check_arrival(contradiction: Sequence[float], clearly: float = CLEARLY) -> A
     contradiction : sequence of float
         For each label, by how much the reference's highest probability exceeds that of the label,
         or `NOT_LEARNED` (see `sedna_tinyms.outcomes`).
+    labels : sequence of str
+        The labels.
+    learned : mapping of str to int
+        How many labels of each class the model in service has learned.
     clearly : float
         From which difference on a label is contradicted.
+    learned_at_least : int
+        Labels of classes of which fewer are learned are not counted.
 
     Examples
     --------
-    >>> check_arrival([0.9, 0.8, 0.7, 0.0, 0.1]).outcome
+    >>> check_arrival([0.9, 0.8, 0.7, 0.0, 0.1], list("aaaaa"), {"a": 20}).outcome
     'contradicted'
-    >>> check_arrival([0.9, 0.0, 0.0, 0.2, 0.1]).outcome
+    >>> check_arrival([0.9, 0.0, 0.0, 0.2, 0.1], list("aaaaa"), {"a": 20}).outcome
     'passed'
     """
-    labels = len(contradiction)
-    known = [each for each in contradiction if each != NOT_LEARNED]
+    known = [
+        each
+        for each, label in zip(contradiction, labels, strict=True)
+        if each != NOT_LEARNED and learned.get(label, 0) >= learned_at_least
+    ]
     against = sum(each > clearly for each in known)
-    counts = (labels, len(known), against)
-    if 2 * len(known) < labels:
-        reason = f"{labels - len(known)} of {labels} labels are of classes not learned so far"
+    counts = (len(labels), len(known), against)
+    if 2 * len(known) < len(labels):
+        new = len(labels) - len(known)
+        reason = f"of the classes of {new} of {len(labels)} labels little or nothing is learned"
         return ArrivalVerdict("skipped", reason, "new-classes", *counts)
     if len(known) < LABELS_AT_LEAST:
         reason = f"{len(known)} labels are too few to tell"

@@ -164,7 +164,11 @@ class Round:
             return dict.fromkeys(checking, ArrivalVerdict("skipped", why, "no-reference"))
         found = iter(contradiction[len(others) :])
         return {
-            number: check_arrival([next(found) for _ in samples])
+            number: check_arrival(
+                [next(found) for _ in samples],
+                [each.label for each in samples],
+                ledger.learned_labels(),
+            )
             for number, samples in checking.items()
         }
 
