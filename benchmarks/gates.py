@@ -240,7 +240,12 @@ class Player:
 
     def _contradicted(self) -> dict[int, str]:
         """Return the arrivals that the model in service contradicts, as the runner does."""
-        from sedna_tinyms.jobs.arrivals import OTHERS_AT_LEAST, check_arrival, why_no_reference
+        from sedna_tinyms.jobs.arrivals import (
+            OTHERS_AT_LEAST,
+            check_arrival,
+            recognised_classes,
+            why_no_reference,
+        )
 
         ledger = self.state.ledger
         asked = {number: ledger.arrivals[number].active for number in self.state.checking}
@@ -253,11 +258,15 @@ class Player:
         labels = {n: [each.label for each in found] for n, found in others.items()}
         if why_no_reference(correct, labels):
             return {}
+        known = recognised_classes(
+            [each for n in others for each in correct[n]],
+            [each for n in others for each in labels[n]],
+        )
         verdicts = {
             number: check_arrival(
                 self._metrics(self.deployed, samples)["contradiction"],
                 [each.label for each in samples],
-                ledger.learned_labels(),
+                known,
             )
             for number, samples in asked.items()
         }

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from sedna_tinyms.jobs.progress import figures_in_words, rounds_table
 from sedna_tinyms.jobs.status import JobStanding, find_jobs
@@ -45,5 +47,22 @@ def _print_job(job: JobStanding) -> None:
     console.print(rounds_table(title, job.rounds))
     if not job.rounds:
         console.print("no round yet")
+    if job.in_service:
+        served = job.in_service
+        console.print(f"in service: version {served['version']} since {served['since']}")
+    if words := _samples_in_words(job.samples):
+        console.print(f"samples: {words}")
     if job.continual_learning:
         console.print(figures_in_words(job.continual_learning))
+
+
+def _samples_in_words(samples: Mapping[str, Any]) -> str:
+    """Say how many samples are where; empty if there are none."""
+    words = {
+        "learned": "learned by the model in service",
+        "held_out": "held out for evaluation",
+        "waiting": "wait for the next round",
+        "quarantined": "in quarantine",
+        "set_aside": "set aside",
+    }
+    return ", ".join(f"{samples[name]} {what}" for name, what in words.items() if samples.get(name))

@@ -10,22 +10,36 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sedna_tinyms.outcomes import NOT_LEARNED
 
-__all__ = ["CLEARLY", "LABELS_AT_LEAST", "ArrivalVerdict", "check_arrival", "why_no_reference"]
+__all__ = [
+    "CLEARLY",
+    "LABELS_AT_LEAST",
+    "ArrivalVerdict",
+    "check_arrival",
+    "recognised_classes",
+    "why_no_reference",
+]
 
 CLEARLY = 0.3
-"""A label is contradicted if the highest probability exceeds that of the label by more."""
+"""A label is contradicted if the highest probability exceeds that of the label by more.
 
-LABELS_AT_LEAST = 4
-"""An arrival with fewer labels of classes that the reference has learned is not checked."""
+On PACS, with two seeds of ``bench gates`` that its figures leave out, all of 16 mislabelled arrivals
+of 16 labels were caught (15 where domains come one after the other), and 13 of 16 of 8 labels. With
+0.5 it were 12 and 6, and no arrival of a new domain less was kept out.
+"""
 
-LEARNED_AT_LEAST = 10
-"""A label of a class of which fewer labels are learned is not counted."""
+LABELS_AT_LEAST = 6
+"""An arrival with fewer labels that are counted is not checked: of four labels, none of 16
+mislabelled arrivals was caught, and 4 of 80 right ones were kept out."""
+
+HELD_OUT_AT_LEAST = 2
+"""A label is counted if the reference gets at least half of so many held-out samples of its class
+right, or of more."""
 
 OTHERS_AT_LEAST = 2
 """The reference must have shown what it knows on held-out samples of so many other arrivals."""
@@ -66,10 +80,9 @@ class ArrivalVerdict:
 def check_arrival(
     contradiction: Sequence[float],
     labels: Sequence[str],
-    learned: Mapping[str, int],
+    recognised: Collection[str],
     *,
     clearly: float = CLEARLY,
-    learned_at_least: int = LEARNED_AT_LEAST,
 ) -> ArrivalVerdict:
     """Compare the labels of an arrival with the answers of a reference model.
 
@@ -80,30 +93,29 @@ def check_arrival(
         or `NOT_LEARNED` (see `sedna_tinyms.outcomes`).
     labels : sequence of str
         The labels.
-    learned : mapping of str to int
-        How many labels of each class the model in service has learned.
+    recognised : collection of str
+        The classes that the reference recognises: see `recognised_classes`. Labels of others are
+        not counted.
     clearly : float
         From which difference on a label is contradicted.
-    learned_at_least : int
-        Labels of classes of which fewer are learned are not counted.
 
     Examples
     --------
-    >>> check_arrival([0.9, 0.8, 0.7, 0.0, 0.1], list("aaaaa"), {"a": 20}).outcome
+    >>> check_arrival([0.9, 0.8, 0.7, 0.0, 0.1], list("aaaaa"), {"a"}).outcome
     'contradicted'
-    >>> check_arrival([0.9, 0.0, 0.0, 0.2, 0.1], list("aaaaa"), {"a": 20}).outcome
+    >>> check_arrival([0.9, 0.0, 0.0, 0.2, 0.1], list("aaaaa"), {"a"}).outcome
     'passed'
     """
     known = [
         each
         for each, label in zip(contradiction, labels, strict=True)
-        if each != NOT_LEARNED and learned.get(label, 0) >= learned_at_least
+        if each != NOT_LEARNED and label in recognised
     ]
     against = sum(each > clearly for each in known)
     counts = (len(labels), len(known), against)
     if 2 * len(known) < len(labels):
         new = len(labels) - len(known)
-        reason = f"of the classes of {new} of {len(labels)} labels little or nothing is learned"
+        reason = f"{new} of {len(labels)} labels are of classes that the model does not know well"
         return ArrivalVerdict("skipped", reason, "new-classes", *counts)
     if len(known) < LABELS_AT_LEAST:
         reason = f"{len(known)} labels are too few to tell"
@@ -112,6 +124,35 @@ def check_arrival(
     if 2 * against > len(known):
         return ArrivalVerdict("contradicted", reason, "contradicted", *counts)
     return ArrivalVerdict("passed", reason, "passed", *counts)
+
+
+def recognised_classes(
+    correct: Iterable[float], labels: Iterable[str], at_least: int = HELD_OUT_AT_LEAST
+) -> set[str]:
+    """Return the classes of which a model gets at least half of the held-out samples right.
+
+    Parameters
+    ----------
+    correct : iterable of float
+        1.0 or 0.0 for each held-out sample.
+    labels : iterable of str
+        Their labels.
+    at_least : int
+        How many samples of a class it takes.
+
+    Examples
+    --------
+    >>> sorted(recognised_classes([1.0, 1.0, 1.0, 0.0, 0.0, 1.0], "aabbcd"))
+    ['a', 'b']
+    """
+    right: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    for outcome, label in zip(correct, labels, strict=True):
+        right[label] += outcome == 1.0
+        total[label] += 1
+    return {
+        label for label in total if total[label] >= at_least and 2 * right[label] >= total[label]
+    }
 
 
 def why_no_reference(

@@ -58,6 +58,7 @@ class JobReport:
             **self._head,
             "continual_learning": self.figures,
             "samples": self._state.ledger.summary(),
+            "in_service": self._state.service,
             "rounds": rounds,
             "rollbacks": self._state.rollbacks,
             "inference": self._state.inference,

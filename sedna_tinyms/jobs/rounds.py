@@ -23,6 +23,7 @@ from sedna_tinyms.jobs.arrivals import (
     OTHERS_AT_LEAST,
     ArrivalVerdict,
     check_arrival,
+    recognised_classes,
     why_no_reference,
 )
 from sedna_tinyms.jobs.canary import play_canary
@@ -162,12 +163,13 @@ class Round:
         why = why_no_reference(_by_arrival(others, correct[: len(others)]), _labels_of(others))
         if why:
             return dict.fromkeys(checking, ArrivalVerdict("skipped", why, "no-reference"))
+        known = recognised_classes(correct[: len(others)], [each.label for each in others])
         found = iter(contradiction[len(others) :])
         return {
             number: check_arrival(
                 [next(found) for _ in samples],
                 [each.label for each in samples],
-                ledger.learned_labels(),
+                known,
             )
             for number, samples in checking.items()
         }
@@ -216,7 +218,7 @@ class Round:
         record = self._record
         labels = sum(each["samples"] for each in record.quarantined)
         reasons = "; ".join(dict.fromkeys(each["reason"] for each in record.quarantined))
-        reason = f"not trained: {reasons}; its {labels} labels are in quarantine: see "
+        reason = f"{reasons}; its {labels} labels are in quarantine: see "
         reason += "sedna-tinyms samples list"
         record.finish(QUARANTINED, reason, "contradicted")
         self._context.state.round_ends()

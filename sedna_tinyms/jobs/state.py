@@ -156,6 +156,19 @@ class JobState:
         return {record.round for record in last if record is not None}
 
     @property
+    def service(self) -> dict[str, Any] | None:
+        """The version in service and since when, as plain JSON; None if it is not known."""
+        if self.in_service is None:
+            return None
+        times = [each["time"] for each in self.rollbacks if each["version"] == self.in_service]
+        times += [
+            each.finished or each.started
+            for each in self.records
+            if each.version == self.in_service and each.outcome == DEPLOYED
+        ]
+        return {"version": self.in_service, "since": max(times, default=None)}
+
+    @property
     def has_something_new(self) -> bool:
         """Whether the round under way has samples that no round before was given."""
         return self.ledger.has_something_new

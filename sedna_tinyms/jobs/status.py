@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,10 @@ class JobStanding:
         When that was reached.
     rounds : tuple of RoundRecord
         The rounds of ``report.json``; one that no runner plays any more is ``interrupted``.
+    samples : dict
+        How many samples are in which state, see `SampleLedger.summary`; empty in an older report.
+    in_service : dict or None
+        ``version`` and ``since`` of what was deployed or gone back to last.
     continual_learning : dict of str to float or None
         Accuracy, forgetting, BWT and FWT of ``accuracy_matrix.json``; empty if there is none.
     """
@@ -44,6 +48,8 @@ class JobStanding:
     since: str
     rounds: tuple[RoundRecord, ...]
     continual_learning: dict[str, float | None]
+    samples: dict[str, Any] = field(default_factory=dict)
+    in_service: dict[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -112,6 +118,8 @@ def _standing(output: Path, document: dict[str, Any]) -> JobStanding:
         since=last["lastTransitionTime"],
         rounds=rounds,
         continual_learning=report.get("continual_learning", {}),
+        samples=report.get("samples", {}),
+        in_service=report.get("in_service"),
     )
 
 
