@@ -28,9 +28,9 @@ __all__ = [
 CLEARLY = 0.3
 """A label is contradicted if the highest probability exceeds that of the label by more.
 
-On PACS, with two seeds of ``bench gates`` that its figures leave out, all of 16 mislabelled arrivals
-of 16 labels were caught (15 where domains come one after the other), and 13 of 16 of 8 labels. With
-0.5 it were 12 and 6, and no arrival of a new domain less was kept out.
+On PACS, with two seeds of ``bench gates`` that its figures leave out, all of 16 mislabelled
+arrivals of 16 labels were caught (15 where domains come one after the other), and 13 of 16 of 8
+labels. With 0.5 it were 12 and 6, and no arrival of a new domain less was kept out.
 """
 
 LABELS_AT_LEAST = 6
