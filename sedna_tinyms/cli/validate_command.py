@@ -82,7 +82,7 @@ def summary(job: Job) -> list[str]:
     parameters = ", ".join(f"{k}={v}" for k, v in spec.hard_example_mining.parameters)
     return [
         f"{job.namespace}/{job.name}: valid",
-        f"  data       {job.dataset.url}, {spec.train_prob:g} of every arrival for training",
+        f"  data       {job.dataset.url}, {spec.train_prob:g} of each class for training",
         f"  train      when {_trigger(spec.train_trigger)}, from {_model(job.initial_model)}",
         f"  evaluate   against {_model(job.eval_model)}",
         f"  deploy     when {_trigger(spec.deploy_trigger)}, to {_model(deployed)} ({how})",
