@@ -472,6 +472,6 @@ def test_a_copied_version_is_the_same(tmp_path, version):
 
 
 def test_the_estimators_words_are_ours():
-    card = {field.name for field in fields(ModelCard)}
+    card = {field.name for field in fields(ModelCard)} - {"learned"}  # no model is told apart by it
     assert set(OWN_WORDS) == card | {"architecture"}
     assert ARCHITECTURE in ARCHITECTURES

@@ -164,7 +164,7 @@ def test_a_root_with_other_things_is_left_alone(tmp_path, capsys, snapshot):
 
 def test_the_example_job_is_valid_and_says_the_same_whatever_trains(tmp_path):
     job = load_job(prepare.HERE / "job.yaml")
-    assert job.spec.deploy_trigger.condition.metric == "accuracy_delta[0]"
+    assert job.spec.deploy_trigger.condition.metric == "gate_delta[0]"
     assert not [finding for finding in job.findings if finding.severity.name == "ERROR"]
     prepare.write_job(tmp_path / "job.yaml", {}, None, "MINDSPORE")
     other = load_job(tmp_path / "job.yaml")

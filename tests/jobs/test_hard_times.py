@@ -76,7 +76,7 @@ def files_of_bytes(most):
 def test_a_full_disk_ends_it_with_13_and_nothing_is_lost(job, untroubled):
     code, said = run_command(job, "--rounds", "1", before=files_of_bytes(3000))
     assert code == 13
-    assert f"{job.output}/status.json: [Errno 27] File too large" in refusal(said)
+    assert f"{job.output}/journal.jsonl: [Errno 27] File too large" in refusal(said)
     assert finishes(job) == untroubled
 
 
