@@ -45,7 +45,7 @@ class OnnxRuntimeEngine(Engine):
                 model.content, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # its exceptions have no common base but this
-            reason = str(error).strip().splitlines()[0]
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelFileError(
                 f"ONNX Runtime cannot load {model.source}: {reason}",
                 code="unsupported",

@@ -154,6 +154,13 @@ def test_a_graph_that_an_engine_cannot_load_is_refused_with_its_reason(name, tmp
         assert "MatMal" in str(raised.value)
 
 
+def test_a_graph_is_refused_also_where_the_reason_has_no_words(raises):
+    # ONNX Runtime 1.20 raises an error without a text here, because the name is no UTF-8.
+    content = linear().replace(b"pixels", b"\xf0ixels", 1)
+    with raises(ModelFileError, "unsupported", golden=False, engine="onnxruntime"):
+        open_engine(content, "onnxruntime")
+
+
 @pytest.mark.parametrize(
     ("keywords", "code"),
     [
