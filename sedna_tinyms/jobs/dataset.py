@@ -174,8 +174,9 @@ class DatasetReader:
         if hashlib.sha256(counted).hexdigest() != before.sha256:
             raise DatasetError(
                 f"{self.path} was edited or replaced: its first {before.lines} lines, which were "
-                "counted already, are not the same any more. Only append to a dataset, or start "
-                "the job afresh with an empty output directory",
+                "counted already, are not the same any more. Put them back; to correct a label, "
+                "append the picture again with the right one. Or start the job afresh with an "
+                "empty output directory",
                 code="wrong-digest",
                 path=self.path,
                 lines=before.lines,
