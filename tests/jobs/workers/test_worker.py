@@ -192,6 +192,20 @@ def test_a_worker_ends_politely_when_asked(start):
     assert worker.last_lines() == ["ready", "bye"]
 
 
+def test_what_a_worker_started_is_asked_to_end_as_well(start):
+    child = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
+        "print('ready', flush=True); time.sleep(600)\n"
+    )
+    command = f"subprocess.run([sys.executable, '-c', {child!r}])"
+    worker = start(IGNORE_TERM + f"import subprocess, sys\nprint({command}.returncode)")
+    wait_until(worker.last_lines)
+    worker.terminate()
+    worker.ended.get(timeout=60)
+    assert worker.last_lines() == ["ready", "7"]
+
+
 def test_a_worker_that_will_not_end_is_killed_after_its_grace(start):
     worker = start(IGNORE_TERM + SLEEP, grace=0.1)
     wait_until(worker.last_lines)
