@@ -31,7 +31,8 @@ at once, in points; `harmful`, deployments of a model that is more than 2 points
 before (4 with fewer than 400 test pictures), of all rounds; `caught`, mislabelled arrivals kept
 out; `false`, right ones kept out. ``harmful_most`` and ``false_most`` are upper bounds at 95 %
 (Clopper and Pearson). Numbers are over all seeds. `CLEARLY` in `sedna_tinyms.jobs.arrivals` was
-chosen on the seeds 10 to 12, which the published figures leave out.
+chosen on the seeds 10 and 11, which the published figures leave out. All seeds draw from the same
+training pictures; only the test pictures are apart.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ CLEARLY = 0.3
 
 On PACS, with two seeds of ``bench gates`` that its figures leave out, all of 16 mislabelled
 arrivals of 16 labels were caught (15 where domains come one after the other), and 13 of 16 of 8
-labels. With 0.5 it were 12 and 6, and no arrival of a new domain less was kept out.
+labels. With 0.5 fewer were caught, 12 and 6 or 7.
 """
 
 LABELS_AT_LEAST = 6
